@@ -1,0 +1,44 @@
+"Install cortex as settings.ini describes it."
+from configparser import ConfigParser
+from pathlib import Path
+from setuptools import setup
+
+here = Path(__file__).parent
+config = ConfigParser(delimiters=['='])
+config.read(here/'settings.ini', encoding='utf-8')
+cfg = config['DEFAULT']
+
+suffix = '_requirements'
+extras = {k.removesuffix(suffix): v.split() for k, v in cfg.items() if k.endswith(suffix)}
+readme = here/'README.md'
+package = cfg['lib_path']
+
+setup(
+    name=cfg['lib_name'],
+    version=cfg['version'],
+    description=cfg['description'],
+    long_description=readme.read_text(encoding='utf-8') if readme.exists() else cfg['description'],
+    long_description_content_type='text/markdown',
+    author=cfg['author'],
+    author_email=cfg['author_email'],
+    license=cfg['license'].upper(),
+    license_files=['LICENSE'],
+    keywords=cfg['keywords'].split(),
+    python_requires=f">={cfg['min_python']}",
+    packages=[package],
+    package_data={package: ['data/*']},
+    install_requires=cfg['requirements'].split(),
+    extras_require=extras,
+    entry_points={
+        'console_scripts': [f'{package} = {package}.pipeline:app'],
+        'nbdev': [f"{package} = {package}._modidx:d"],
+    },
+    classifiers=[
+        'Development Status :: 3 - Alpha',
+        f"Intended Audience :: {cfg['audience']}",
+        'Programming Language :: Python :: 3 :: Only',
+        f"Programming Language :: Python :: {cfg['min_python']}",
+        f"Natural Language :: {cfg['language']}",
+    ],
+    zip_safe=False,
+)
