@@ -95,7 +95,7 @@ def _three_digits(x:float)->str:
     "Write `x` >= 0 with three significant digits and a magnitude suffix."
     if x == 0: return '0'
     x = float(f'{x:.3g}')
-    if x < 1e-3: return f'{x:.2e}'.replace('e-0', 'e-')
+    if x < .01: return f'{x:.2e}'.replace('e-0', 'e-')
     for size, suffix in _SUFFIXES:
         if x >= size: return _three_digits(x/size) + suffix if x/size >= 1000 else f'{x/size:#.3g}'.rstrip('.') + suffix
     digits = max(0, 2 - math.floor(math.log10(x)))
