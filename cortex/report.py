@@ -141,21 +141,21 @@ def draw_calibration(
 
 # %% ../nbs/16a_report.ipynb #d3b4e8e4
 def draw_fans(
-    rows:pd.DataFrame,  # judged rows of one system, chain and target
+    rows:pd.DataFrame,  # judged rows of one system and target
 ):  # function of a Figure
-    "Draw intervals by date, with what happened."
-    rows = rows[rows.lo.notna() & rows.change.notna()].sort_values('asof')
-    days, inside = pd.to_datetime(rows['asof']), rows.covered.to_numpy() == 1
+    "Draw the stated intervals, case by case in order of date, with what happened."
+    rows = rows[rows.lo.notna() & rows.change.notna()].sort_values(['asof', 'chain'])
+    at, inside = np.arange(len(rows)), rows.covered.to_numpy() == 1
+    ticks = np.unique(np.linspace(0, len(rows) - 1, min(5, len(rows))).round().astype(int))
     reach = min(max(rows[['lo', 'hi', 'change']].abs().max().max(), 1e-3), 6*rows.sigma.median())*108
     def draw(fig):
         ax = fig.subplots()
-        ax.vlines(days, rows.lo*100, rows.hi*100, color=INK['c1'], alpha=.35, lw=5)
-        ax.plot(days, rows['median']*100, '_', color=INK['c1'], ms=7)
-        ax.plot(days[inside], rows.change[inside]*100, 'o', color=INK['ink'], ms=3.5, label='inside')
-        ax.plot(days[~inside], rows.change[~inside]*100, 'x', color=INK['bad'], ms=5.5, mew=1.6, label='outside')
+        ax.vlines(at, rows.lo*100, rows.hi*100, color=INK['c1'], alpha=.35, lw=5)
+        ax.plot(at, rows['median']*100, '_', color=INK['c1'], ms=7)
+        ax.plot(at[inside], rows.change[inside]*100, 'o', color=INK['ink'], ms=3.5, label='inside')
+        ax.plot(at[~inside], rows.change[~inside]*100, 'x', color=INK['bad'], ms=5.5, mew=1.6, label='outside')
         ax.axhline(0, color=INK['muted'], lw=.7); ax.set(ylim=(-reach, reach), ylabel='change, %')
-        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-        ticks = AutoDateLocator(maxticks=6); ax.xaxis.set_major_locator(ticks); ax.xaxis.set_major_formatter(ConciseDateFormatter(ticks, show_offset=False))
+        ax.set_xticks(ticks, rows['asof'].str[:7].iloc[ticks])
         ax.legend(ncols=2, loc='lower left', bbox_to_anchor=(0, .98), fontsize=7.5, borderpad=.1, handletextpad=.1)
     return draw
 
@@ -467,8 +467,8 @@ def forecast_plots(
         f = data.judged.get(name)
         if f is not None and (f.p_up.notna() & f.change.notna()).any(): plots.append(figure_html(draw_calibration(f), f'{label_of(name)}: calibration of P(up); small figures are cases'))
     stated = frame[frame.lo.notna() & frame.change.notna()]
-    groups = sorted(stated.groupby(['window', 'target', 'chain']), key=lambda g: (-len(g[1]), g[0]))[:fans]
-    plots += [figure_html(draw_fans(g), f'{label_of(final)}: {t} on {c}, {w}; 80% intervals and what happened') for (w, t, c), g in groups]
+    groups = sorted(stated.groupby(['window', 'target']), key=lambda g: (-len(g[1]), g[0]))[:fans]
+    plots += [figure_html(draw_fans(g), f'{label_of(final)}: {t}, {w}, one bar per case of {g.chain.nunique()} chains; 80% intervals and what happened') for (w, t), g in groups]
     return f'<div class="plots">{"".join(plots)}</div>'
 
 # %% ../nbs/16a_report.ipynb #aaf996e4
