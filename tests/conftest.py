@@ -1,0 +1,20 @@
+"Every test runs offline, on few threads, and with a cache of its own."
+import os, shutil, tempfile
+
+ENV = dict(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1', TOKENIZERS_PARALLELISM='false', MPLBACKEND='Agg', PYTHONHASHSEED='0',
+           HF_HUB_OFFLINE='1', TRANSFORMERS_OFFLINE='1', HF_DATASETS_OFFLINE='1', HF_HUB_DISABLE_TELEMETRY='1', DO_NOT_TRACK='1',
+           WANDB_MODE='disabled')
+KEYS = 'OPENROUTER_API_KEY FLIPSIDE_API_KEY WANDB_API_KEY HF_TOKEN HUGGINGFACE_TOKEN CORTEX_MODEL'.split()
+
+def pytest_addoption(parser):
+    parser.addoption('--nb-flags', default='', help='cells to run that are left out otherwise, e.g. "slow gpu"')
+
+def pytest_configure(config):
+    "Prepare the environment once; the workers of pytest-xdist and all subprocesses inherit it."
+    if hasattr(config, 'workerinput'): return
+    os.environ.update(ENV)
+    for k in KEYS: os.environ.pop(k, None)
+    os.environ['CORTEX_CACHE'] = config.cortex_cache = tempfile.mkdtemp(prefix='cortex-tests-')
+
+def pytest_unconfigure(config):
+    if path := getattr(config, 'cortex_cache', None): shutil.rmtree(path, ignore_errors=True)
