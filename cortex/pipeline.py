@@ -6,8 +6,8 @@
 __all__ = ['STAGES', 'HORIZON', 'TARGETS', 'CHAINS', 'MAX_REPLY', 'TINY_PLAN', 'CHUNK', 'app', 'Progress', 'Work', 'Stage',
            'stage', 'inputs_of', 'run_stage', 'model_path', 'stage_weights', 'stage_data', 'stage_features',
            'stage_cases', 'Need', 'plan_work', 'stage_model', 'stage_plan', 'stage_tables', 'remembered', 'stage_sft',
-           'with_components', 'stage_grpo', 'answer_test', 'stage_judge', 'stage_report', 'run_pipeline',
-           'one_line_errors', 'run', 'fetch', 'main']
+           'with_components', 'stage_grpo', 'answer_test', 'stage_judge', 'stage_report', 'data_name', 'run_pipeline',
+           'one_line_errors', 'load_keys', 'run', 'fetch', 'main']
 
 # %% ../nbs/20_pipeline.ipynb #2207e9fe
 import os, sys, time
@@ -292,7 +292,7 @@ def stage_sft(w:Work)->dict:
     from cortex.sft import SFTRecipe, train_sft
     rows, valid = (load_rows(w.file(f'tables/{n}.jsonl')) for n in ('sft','sft_valid'))
     set_aside = w.plan['grpo_s'] + w.plan['judge_s'] + 30
-    out = train_sft(rows, SFTRecipe(seed=w.seed), w.file('sft'), valid, deadline=time.monotonic() + max(5, w.left() - set_aside), model=model_path(w),
+    out = train_sft(rows, SFTRecipe(seed=w.seed, save_steps=1), w.file('sft'), valid, deadline=time.monotonic() + max(5, w.left() - set_aside), model=model_path(w),
                     log=lambda **r: w.run.log('sft', **r), progress=w.step)
     if out['cut']: w.cut(f"SFT: {out['cut']} of {out['planned']} steps")
     return remembered(w, out)
@@ -311,7 +311,7 @@ def stage_grpo(w:Work)->dict:
     from cortex.artifacts import load_rows
     from cortex.grpo import GRPORecipe, preflight, train_grpo
     from cortex.rewards import RUBRICS
-    rows, recipe, reward = load_rows(w.file('tables/grpo.jsonl')), GRPORecipe(steps=w.plan['grpo_steps'], seed=w.seed), RUBRICS['verified']
+    rows, recipe, reward = load_rows(w.file('tables/grpo.jsonl')), GRPORecipe(steps=w.plan['grpo_steps'], seed=w.seed, save_steps=1), RUBRICS['verified']
     adapter = w.file(w.run.state['stages']['sft']['adapter'])
     if not w.file('metrics/grpo.jsonl').exists():
         check = preflight(rows, recipe, reward, model_path(w), adapter)
@@ -396,6 +396,15 @@ def stage_report(w:Work)->dict:
     report.save(w.run.path)
     return dict(headline=headline(report))
 
+# %% ../nbs/20_pipeline.ipynb #eb5eec89
+def data_name(data:str)->str:
+    "Name the data of a run: 'simulated', or a folder's name with the hash of its files."
+    from cortex.artifacts import content_hash
+    from cortex.sources import TABLES
+    if data == 'simulated': return data
+    path = Path(data).resolve()
+    return f"{path.name} {content_hash({p.name: content_hash(p) for p in path.iterdir() if p.name.split('.')[0] in TABLES})[:8]}"
+
 # %% ../nbs/20_pipeline.ipynb #50820d85
 def run_pipeline(
     size:str='nano',            # key of `SIZES`; 'tiny' only for tests
@@ -414,11 +423,13 @@ def run_pipeline(
     if missing := [m for m in ('torch','transformers','trl','peft') if not find_spec(m)]:
         raise CortexError(f"{', '.join(missing)} not installed: training needs the extra 'train' (pip install \"cortex-1[train]\", torch first).")
     if data != 'simulated' and not Path(data).is_dir(): raise CortexError(f"data is {data!r}: neither 'simulated' nor a directory that is there.")
+    if os.environ.get('WANDB_API_KEY') and not find_spec('wandb'):
+        raise CortexError("WANDB_API_KEY is set but wandb is not installed: pip install \"cortex-1[hub]\", or unset the key; metrics are in the run folder either way.")
     minutes = minutes or (1 if size == 'tiny' else 15)
     if not .5 <= minutes <= 10_000: raise CortexError(f"minutes is {minutes:g}: a run takes from half a minute to 10,000 minutes.")
-    config = dict(size=size, data=data if data == 'simulated' else str(Path(data).resolve()), minutes=minutes, seed=seed)
+    config = dict(size=size, data=data_name(data), minutes=minutes, seed=seed)
     if out is None:
-        out = Path('runs')/f"{size}-{'simulated' if data == 'simulated' else Path(data).resolve().name}-{minutes:g}min-seed{seed}"
+        out = Path('runs')/f"{size}-{config['data'].replace(' ', '-')}-{minutes:g}min-seed{seed}"
         resume = (out/'run.json').is_file()
     run = Run.open(out, config, resume=resume)
     with run.lock():
@@ -448,6 +459,15 @@ def one_line_errors(again:str=''):
         print(f'cortex: {e}', file=sys.stderr); raise typer.Exit(2)
 
 # %% ../nbs/20_pipeline.ipynb #386a3bc7
+def load_keys(path:str='.env'):
+    "Read keys from a file of NAME=value lines; what the environment already holds wins, empty values count as absent."
+    from dotenv import dotenv_values
+    keys = dotenv_values(path)
+    keys['HF_TOKEN'] = keys.get('HF_TOKEN') or keys.get('HUGGINGFACE_TOKEN') or os.environ.get('HUGGINGFACE_TOKEN')
+    for name, value in keys.items():
+        if value: os.environ.setdefault(name, value)
+
+# %% ../nbs/20_pipeline.ipynb #3cd394ec
 @app.command()
 def run(
     size:str=typer.Option('nano', help='Size of the model: nano, or tiny for a smoke test.'),
@@ -459,6 +479,7 @@ def run(
 ):
     "Go from market data to a trained and judged model, and write report.html."
     with one_line_errors('Continue with the same command' + (' and --resume.' if out and not resume else '.')):
+        load_keys()
         run_pipeline(size, data, out, minutes, seed, resume)
 
 @app.command()
