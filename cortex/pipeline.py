@@ -67,6 +67,9 @@ class Work:
         if now - self.saved > 5: self.saved = now; self.run.set('spent_s', round(before + now - self.started, 1))
         return before + now - self.started
     def left(self)->float: return self.minutes*60 - self.spent()
+    def deadline(self, *later:str)->float:
+        "Give the reading of `time.monotonic` by which a stage must end, so that the later ones get what the plan sets aside."
+        return time.monotonic() + max(5, self.left() - sum(self.plan[k] for k in later) - 10 - 1.2*self.minutes)
     def step(self, done:int, total:int):
         "Show that `done` of `total` steps are done, and write the clock down."
         self.ui.at(done, total); self.spent()
@@ -212,7 +215,7 @@ def plan_work(
 
 # %% ../nbs/20_pipeline.ipynb #d755407e
 MAX_REPLY = 128  # tokens a reply may have when judged
-TINY_PLAN = dict(rows=64, grpo_steps=2, cases=24, sft_s=15., grpo_s=15., judge_s=20., below_least=False)
+TINY_PLAN = dict(rows=64, grpo_steps=2, cases=24, sft_s=12., grpo_s=8., judge_s=8., below_least=False)
 
 def _cases(w:Work, part:str)->list:
     "Read the cases of one part."
@@ -291,8 +294,7 @@ def stage_sft(w:Work)->dict:
     from cortex.artifacts import load_rows
     from cortex.sft import SFTRecipe, train_sft
     rows, valid = (load_rows(w.file(f'tables/{n}.jsonl')) for n in ('sft','sft_valid'))
-    set_aside = w.plan['grpo_s'] + w.plan['judge_s'] + 30
-    out = train_sft(rows, SFTRecipe(seed=w.seed, save_steps=1), w.file('sft'), valid, deadline=time.monotonic() + max(5, w.left() - set_aside), model=model_path(w),
+    out = train_sft(rows, SFTRecipe(seed=w.seed, save_steps=1), w.file('sft'), valid, deadline=w.deadline('grpo_s', 'judge_s'), model=model_path(w),
                     log=lambda **r: w.run.log('sft', **r), progress=w.step)
     if out['cut']: w.cut(f"SFT: {out['cut']} of {out['planned']} steps")
     return remembered(w, out)
@@ -317,7 +319,7 @@ def stage_grpo(w:Work)->dict:
         check = preflight(rows, recipe, reward, model_path(w), adapter)
         w.run.set('preflight', asdict(check)); w.ui.say(f'preflight: {check}')
     if not w.run.state['preflight']['ok']: return dict(skipped='; '.join(w.run.state['preflight']['reasons']), adapter=None)
-    out = train_grpo(rows, recipe, reward, w.file('grpo'), model_path(w), adapter, deadline=time.monotonic() + max(5, w.left() - w.plan['judge_s'] - 30),
+    out = train_grpo(rows, recipe, reward, w.file('grpo'), model_path(w), adapter, deadline=w.deadline('judge_s'),
                      log=lambda **r: w.run.log('grpo', **with_components(r)), progress=w.step)
     if out['cut']: w.cut(f"GRPO: {out['cut']} of {out['planned']} steps")
     return remembered(w, out)

@@ -3,6 +3,7 @@ import json, os, resource, shutil, signal, subprocess, sys, time
 from pathlib import Path
 import pytest
 
+TINY = ('--size', 'tiny', '--minutes', '5')  # more time than it needs, so that a busy machine cuts nothing
 CORTEX = [sys.executable, '-c', 'from cortex.pipeline import app; app()']
 
 def cortex(*args, check=0, cwd=None, timeout=300, **env):
@@ -20,7 +21,7 @@ def one_line(r):
 def finished(tmp_path_factory):
     "A finished run of the smallest size."
     out = tmp_path_factory.mktemp('run')/'tiny'
-    cortex('run', '--size', 'tiny', '--out', out)
+    cortex('run', *TINY, '--out', out)
     return out
 
 def test_run_writes_report_and_results(finished):
@@ -39,7 +40,7 @@ def test_every_result_row_has_n_and_interval(finished):
 
 def test_resuming_a_finished_run_skips_every_stage(finished):
     before = {p: p.stat().st_mtime_ns for p in finished.rglob('*') if p.is_file() and p.name in ('frame.parquet','judged.parquet','report.html')}
-    r = cortex('run', '--size', 'tiny', '--out', finished, '--resume')
+    r = cortex('run', *TINY, '--out', finished, '--resume')
     assert r.stderr.count('skipped') >= 10
     assert before == {p: p.stat().st_mtime_ns for p in before}
 
@@ -55,30 +56,30 @@ def test_the_split_does_not_leak(finished):
 def test_kill_and_resume(tmp_path, at):
     "kill -9 as soon as a stage has begun; resuming finishes the run and repeats no finished stage."
     out = tmp_path/'run'
-    p = subprocess.Popen([*CORTEX, 'run', '--size', 'tiny', '--out', str(out)], env=os.environ, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    p = subprocess.Popen([*CORTEX, 'run', *TINY, '--out', str(out)], env=os.environ, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
     until, begun = time.monotonic() + 200, lambda: at in json.loads((out/'run.json').read_text()).get('begun', {}) if (out/'run.json').exists() else False
     while not begun() and p.poll() is None and time.monotonic() < until: time.sleep(.05)
     time.sleep(.5)
     os.killpg(p.pid, signal.SIGKILL); p.wait()
     done = set(json.loads((out/'run.json').read_text())['stages'])
-    r = cortex('run', '--size', 'tiny', '--out', out, '--resume')
+    r = cortex('run', *TINY, '--out', out, '--resume')
     assert all(f'{s:<10} skipped' in r.stderr for s in done if s in ('data','features','cases')), (done, r.stderr)
     assert (out/'report.html').exists()
 
 def test_refusals_are_one_line(tmp_path, finished):
     assert 'Sizes: ' in one_line(cortex('run', '--size', 'huge', '--out', tmp_path/'a', check=2))
-    assert 'neither' in one_line(cortex('run', '--size', 'tiny', '--data', tmp_path/'no', '--out', tmp_path/'a', check=2))
+    assert 'neither' in one_line(cortex('run', *TINY, '--data', tmp_path/'no', '--out', tmp_path/'a', check=2))
     assert 'minutes' in one_line(cortex('run', '--size', 'tiny', '--minutes', '0.01', '--out', tmp_path/'a', check=2))
-    assert 'seed: 0 -> 7' in one_line(cortex('run', '--size', 'tiny', '--seed', 7, '--out', finished, '--resume', check=2))
-    assert 'holds a run already' in one_line(cortex('run', '--size', 'tiny', '--out', finished, check=2))
-    assert 'no run here' in one_line(cortex('run', '--size', 'tiny', '--out', tmp_path/'none', '--resume', check=2))
+    assert 'seed: 0 -> 7' in one_line(cortex('run', *TINY, '--seed', 7, '--out', finished, '--resume', check=2))
+    assert 'holds a run already' in one_line(cortex('run', *TINY, '--out', finished, check=2))
+    assert 'no run here' in one_line(cortex('run', *TINY, '--out', tmp_path/'none', '--resume', check=2))
     assert not (tmp_path/'a').exists()
 
 def test_malformed_file_names_file_row_and_column(tmp_path):
     data = tmp_path/'data'; data.mkdir()
     (data/'market_daily.csv').write_text('date,asset,close,source\n2020-01-01,BTC,7200.1,x\n2020-01-02,BTC,abc,x\n')
     (data/'onchain_daily.csv').write_text('date,chain,metric,value,source\n2020-01-01,bitcoin,tx_count,300000,x\n')
-    r = cortex('run', '--size', 'tiny', '--data', data, '--out', tmp_path/'run', check=2)
+    r = cortex('run', *TINY, '--data', data, '--out', tmp_path/'run', check=2)
     line = r.stderr.strip().splitlines()[-1]
     assert all(x in line for x in ('market_daily.csv', '3', 'close', 'abc')) and 'Traceback' not in r.stderr
     assert not (tmp_path/'run'/'data'/'frame.parquet').exists()
@@ -92,14 +93,14 @@ def test_no_weights_and_no_network_says_what_to_fetch(tmp_path):
 def test_a_disk_that_fills_up(tmp_path):
     "A file-size limit stands in for a full disk: one line, and no file that looks whole."
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
-    r = subprocess.run([*CORTEX, 'run', '--size', 'tiny', '--out', str(tmp_path/'run')], env=os.environ, capture_output=True, text=True, timeout=300, preexec_fn=limit)
+    r = subprocess.run([*CORTEX, 'run', *TINY, '--out', str(tmp_path/'run')], env=os.environ, capture_output=True, text=True, timeout=300, preexec_fn=limit)
     assert r.returncode == 2 and 'Traceback' not in r.stderr and str(tmp_path/'run') in r.stderr.strip().splitlines()[-1], r.stderr
     assert not (tmp_path/'run'/'data'/'frame.parquet').exists() and not list((tmp_path/'run').rglob('*.part'))
 
 @pytest.mark.skipif('CORTEX_REAL_DATA' not in os.environ, reason='CORTEX_REAL_DATA names no directory of real data')
 def test_real_data(tmp_path):
     out = tmp_path/'run'
-    cortex('run', '--size', 'tiny', '--data', os.environ['CORTEX_REAL_DATA'], '--out', out)
+    cortex('run', *TINY, '--data', os.environ['CORTEX_REAL_DATA'], '--out', out)
     stages = json.loads((out/'run.json').read_text())['stages']
     assert set(stages['data']['chains']) == {'bitcoin','ethereum','litecoin','dogecoin','xrp'}
     page = (out/'report.html').read_text()
