@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from .artifacts import CortexError
-from .tasks import Forecast, Task, parse_reply, solve
+from .tasks import Forecast, Task, asked_forecast, parse_reply, solve
 from .verify import Verification, verify
 from .scores import block_length, diebold_mariano, estimate, forecast_baseline, forecast_scores, verdict
 from .rewards import RUBRICS, step_credit
@@ -59,9 +59,7 @@ def judge_text(
                parsed=not reply.problems, n_claims=len(v.claims), figures=figures, cited=n['cited'], derived=n['derived'],
                unsupported=n['unsupported'], supported_share=v.supported_share if figures else math.nan,
                citations_made=made, citations_right=right, steps_found=found, steps_needed=needed)
-    f = reply.forecast
-    asked = f if f and (f.target, f.horizon) == (task.target, task.horizon) else None
-    return row | score_row(asked, change if task.target else None, sigma)
+    return row | score_row(asked_forecast(reply, task), change if task.target else None, sigma)
 
 # %% ../nbs/16_benchmarks.ipynb #ff219054
 def judge(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, asdict, replace
 from datetime import date, datetime, timedelta
 import numpy as np, pandas as pd
 from .artifacts import CortexError
-from .features import TARGETS, target_change, label_condition
+from .features import TARGETS, label_condition, target_change
 from .metrics import METRICS, format_value
 
 # %% ../nbs/04_cases.ipynb #3ce07f46
@@ -104,14 +104,6 @@ def _on_grid(
     if every < 1: raise CortexError(f"every is {every}: it must be at least one day.")
     return np.asarray((dates - pd.Timestamp('1970-01-04')).days % every == 0)
 
-def _bounds(
-    start:str|None,  # first cut
-    end:str|None,    # last day an outcome may use
-    horizon:int,     # days to leave before `end`
-)->tuple[pd.Timestamp, pd.Timestamp]:
-    "Turn optional dates into bounds."
-    return pd.Timestamp(_parse_day(start or '1970-01-04', 'start')), pd.Timestamp(_parse_day(end or '2200-01-01', 'end') - timedelta(days=horizon))
-
 def _values(
     row:dict,  # column -> value
     names,     # columns wanted
@@ -177,7 +169,7 @@ def make_cases(
     if unknown := [t for t in targets if t not in TARGETS]: raise CortexError(f"{unknown[0]!r} is not a target; there are {', '.join(TARGETS)}.")
     by, peers = _prepare(frame)
     asked = {t: set(targets[t]) if isinstance(targets, dict) else set(by) for t in targets}
-    first, last = _bounds(start, end, 0)
+    first, last = (pd.Timestamp(_parse_day(day or default, name)) for name, day, default in (('start', start, '1970-01-04'), ('end', end, '2200-01-01')))
     cases = []
     for chain, days in by.items():
         known = {t: known_changes(days, t, horizon).to_numpy() for t in targets if chain in asked[t] and t in days}

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from .artifacts import CortexError
-from .metrics import NUMBER, format_value, quantity
-from .tasks import Forecast, Reply, Step, Task, render_prompt, solve, write_reply
+from .metrics import NUMBER, as_shown, format_value
+from .tasks import Forecast, Step, Task, asked_forecast, render_prompt, solve, write_reply
 from .verify import Expression, Verification, verify
 from .scores import forecast_scores
 
@@ -47,23 +47,13 @@ def batched(
     return reward
 
 # %% ../nbs/08_rewards.ipynb #c0d6cf56
-def _asked_forecast(v:Verification, task:Task)->Forecast|None:
-    "Take the reply's forecast if it is about the asked target and horizon."
-    f = v.reply.forecast
-    return f if f and (f.target, f.horizon) == (task.target, task.horizon) else None
-
 @batched
 def format(v:Verification, task:Task, outcome, sigma)->float:
     "Pay for tags in order and, where one is asked for, one usable forecast line."
     tags = float(not v.reply.problems)
-    return tags if task.target is None else (tags + bool(_asked_forecast(v, task)))/2
+    return tags if task.target is None else (tags + bool(asked_forecast(v.reply, task)))/2
 
 # %% ../nbs/08_rewards.ipynb #73f7268f
-def _as_written(name:str, shown:dict)->float:
-    "Round a shown figure to what the prompt displays."
-    text = format_value(name, shown[name])
-    return quantity(NUMBER.search(text), text.startswith('-')).value
-
 def _close(a:float, b:float)->bool: return math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-12)
 
 def step_credit(
@@ -72,7 +62,7 @@ def step_credit(
     e:Expression,        # a calculation found in the reply
 )->float:  # 1 if it is this step done right, up to 0.5 for right operands with a wrong result, else 0
     "Say how well a stated calculation matches a needed one."
-    written = {n: _as_written(n, shown) for n in (step.left, step.right)}
+    written = {n: as_shown(n, shown[n]) for n in (step.left, step.right)}
     value, operands = step.value(written), sorted(abs(x) for x in written.values())
     stated = sorted(abs(c.value) for c in e.operands if c.value is not None)
     if e.value is None or not e.supported or len(stated) != 2 or not all(map(_close, stated, operands)) or not _close(e.value, value): return 0.
@@ -112,7 +102,7 @@ def citation(v:Verification, task:Task, outcome, sigma)->float:
 def forecast(v:Verification, task:Task, outcome, sigma)->float|None:
     "Pay for the forecast by what happened; None where nothing is forecast or nothing is known yet."
     if task.target is None or outcome is None: return None
-    return forecast_scores(_asked_forecast(v, task), outcome, sigma)['reward']
+    return forecast_scores(asked_forecast(v.reply, task), outcome, sigma)['reward']
 
 # %% ../nbs/08_rewards.ipynb #b98bfb1b
 _Z80 = 1.2815515655446004  # 90% quantile of the standard normal
@@ -122,7 +112,7 @@ SANE_WIDTH = (.25, 4.)     # of the normal 80% interval's width
 def interval(v:Verification, task:Task, outcome, sigma)->float|None:
     "Tell whether the stated interval is ordered and of a sane width: 1 or 0."
     if task.target is None: return None
-    f = _asked_forecast(v, task)
+    f = asked_forecast(v.reply, task)
     if f is None or not sigma or not f.lo <= f.median <= f.hi or abs(f.level - .8) > 1e-9: return 0.
     return float(SANE_WIDTH[0] - 1e-9 <= (f.hi - f.lo)/(2*_Z80*sigma) <= SANE_WIDTH[1] + 1e-9)
 

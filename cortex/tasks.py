@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['SYSTEM', 'RATIOS', 'TASKS', 'MAX_CHARS', 'Task', 'render_prompt', 'Step', 'Kind', 'task_id', 'make_forecast',
            'solve_forecast', 'make_ratios', 'solve_ratios', 'make_task', 'solve', 'forecast_key', 'Forecast',
-           'write_step', 'write_reply', 'Reply', 'parse_reply']
+           'write_step', 'write_reply', 'Reply', 'parse_reply', 'asked_forecast']
 
 # %% ../nbs/05_tasks.ipynb #99ba5c94
 import hashlib, json, re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Callable
 from .artifacts import CortexError
-from .metrics import NUMBER, format_value, metric, quantity
+from .metrics import NUMBER, as_shown, format_value, quantity
 from .cases import Outcome, Snapshot
 
 # %% ../nbs/05_tasks.ipynb #831fb7e3
@@ -184,9 +184,7 @@ def write_step(step:Step, shown:dict, seen:set)->str:
     "Write one calculation with its operands and its result."
     kind = 'trend_7d' if step.signed else 'price_usd' if step.unit == 'USD' else 'tx_per_address'
     parts = _operand(step.left, shown, seen), step.op, _operand(step.right, shown, seen)
-    # the result follows from the figures as they are written, which is what a reader can check
-    as_written = {n: quantity(NUMBER.search(t := format_value(n, shown[n])), t.startswith('-')).value for n in (step.left, step.right)}
-    return ' '.join(parts) + ' = ' + format_value(kind, step.value(as_written))
+    return ' '.join(parts) + ' = ' + format_value(kind, step.value({n: as_shown(n, shown[n]) for n in (step.left, step.right)}))
 
 # %% ../nbs/05_tasks.ipynb #aa899240
 def write_reply(
@@ -291,3 +289,12 @@ def parse_reply(
     think, answer, tags = _find_sections(low)
     forecast, span, missing = _find_forecast(text, answer)
     return Reply(text, think, answer, forecast, span, (*cut, *tags), missing)
+
+# %% ../nbs/05_tasks.ipynb #007369f7
+def asked_forecast(
+    reply:Reply,
+    task:Task,
+)->Forecast|None:
+    "Take a reply's forecast if it is the one that the task asks for."
+    f = reply.forecast
+    return f if f and (f.target, f.horizon) == (task.target, task.horizon) else None

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from statistics import NormalDist
 from .artifacts import CortexError
-from .metrics import NUMBER, format_value, quantity
+from .metrics import as_shown
 from .tasks import Forecast, Task, solve, write_reply
 
 # %% ../nbs/10_teachers.ipynb #2a5e66af
@@ -26,17 +26,12 @@ class Trace:
 # %% ../nbs/10_teachers.ipynb #644d58e4
 _Z80 = NormalDist().inv_cdf(.9)
 
-def _written(name:str, shown:dict)->float:
-    "Round a shown figure to what the prompt displays."
-    text = format_value(name, shown[name])
-    return quantity(NUMBER.search(text), text.startswith('-')).value
-
 def rule_forecast(
     task:Task,  # of a kind that forecasts
 )->Forecast:
     "Forecast from the shown trend and range alone."
     if task.target is None: raise CortexError(f'{task.kind} asks for no forecast.')
-    shown = {n: _written(n, task.shown) for n in task.shown}
+    shown = {n: as_shown(n, x) for n, x in task.shown.items()}
     low, high = (s.value(shown) for s in solve(task))
     trend, half = shown[f'trend_{task.horizon}d'], shown[f'range_{task.horizon}d']
     p_up = NormalDist().cdf(trend*_Z80/half) if half > 0 else .5

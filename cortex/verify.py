@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from .artifacts import CortexError
-from .metrics import METRICS, Metric, NUMBER, Quantity, format_value, metric, quantity
+from .metrics import Metric, NUMBER, Quantity, as_shown, format_value, metric, quantity
 from .cases import Snapshot
 from .tasks import Forecast, Reply, Task, parse_reply, solve
 
@@ -186,7 +186,7 @@ def match_value(
     if value is None or math.isnan(value): return f'{name} was not shown'
     if unit is not None and q.unit != unit and (q.unit or unit == '%'): return f"wrong unit: {name} is in {unit or 'units'}"
     display = format_value(name, value) if unit is not None else ''
-    if display and q.value == quantity(NUMBER.search(display), display.startswith('-')).value: return ''
+    if display and q.value == as_shown(name, value): return ''
     if falling and value < 0 < q.value: value = -value
     if not abs(q.value - value) <= q.step/2*(1+1e-9): return f"wrong value: {name} is {display or f'{value:.6g}'}"
     small = q.unit == '%' and abs(value) < .1 and q.step <= .001*(1+1e-9)
