@@ -186,9 +186,9 @@ class Need:
     row_speed:float=.85     # padding, checkpoints and start-up included
     reply:int=118           # tokens of a reply
     ramble:int=128          # tokens of a reply by the untrained model, which never stops by itself
-    judge_speed:float=.7    # reading prompts and loading models included
+    judge_speed:float=.55   # reading prompts and loading models included
     group:int=16            # replies per step of rewards: 4 groups of 4
-    group_speed:float=.35   # so few replies at once are slower each than the probe's 48
+    group_speed:float=.3    # so few replies at once are slower each than the probe's 48
 
 # %% ../nbs/20_pipeline.ipynb #8927f7ef
 def plan_work(
@@ -337,7 +337,7 @@ def answer_test(w:Work, rows:list[dict], adapters:dict)->int:
     from cortex.models import generate, load_model
     done, models, slowest = {(r['system'], r['task_id']) for r in w.run.read_log('replies')}, {}, 0.
     for k in range(0, len(rows), CHUNK):
-        if k and w.left() < 15 + 1.1*slowest: return k
+        if k and w.left() < 25 + 1.1*slowest: return k
         started = time.monotonic()
         for i, (name, adapter) in enumerate(adapters.items()):
             asks = [(name + '+calc'*calc, calc, r) for r in rows[k:k+CHUNK] for calc in (False, True)]
