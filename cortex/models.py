@@ -7,8 +7,8 @@ __all__ = ['SIZES', 'EOS', 'CHAT_TEMPLATE', 'GROUPED', 'Size', 'get_size', 'file
            'scratch_folder', 'name_full_disk', 'download_weights', 'convert_gguf', 'quiet', 'check_model_dir',
            'fetch_model', 'train_tokenizer', 'make_tiny', 'load_model', 'merge_adapter_into',
            'register_grouped_attention', 'grouped_attention', 'make_cache', 'select_rows', 'Completion', 'uniforms',
-           'pick_tokens', 'equals_tokens', 'calculate', 'Decoder', 'decode', 'generate', 'encode_prompts', 'MemoryPlan',
-           'available_memory', 'estimate_memory', 'memory_plan', 'probe_speed']
+           'pick_tokens', 'equals_tokens', 'calculate', 'number_tails', 'Decoder', 'decode', 'generate',
+           'encode_prompts', 'MemoryPlan', 'available_memory', 'estimate_memory', 'memory_plan', 'probe_speed']
 
 # %% ../nbs/09_models.ipynb #f83dfee3
 import contextlib, errno, functools, hashlib, io, json, math, os, shutil, subprocess, sys, tempfile, time, zipfile
@@ -350,13 +350,15 @@ def pick_tokens(
     temperature:float=0.,  # 0 is greedy
     top_p:float=1.,        # keep the likeliest tokens that sum to this
     logprobs:bool=True,    # wanted? greedy decoding can do without
+    barred=None,           # (rows, token ids) that may not be picked; the log-probabilities stay the model's own
 ):                         # (B,) token ids, (B, V) log-probabilities or None
     "Pick one token per row."
     import torch
     logits = logits.float()
     logp = torch.log_softmax(logits/(temperature or 1.), -1) if temperature or logprobs else None
+    if barred: logits = logits.clone(); logits[torch.tensor(barred[0])[:, None], torch.tensor(barred[1])] = -torch.inf
     if temperature == 0: return torch.from_numpy(logits.cpu().numpy().argmax(-1)), logp
-    p = logp.exp()
+    p = torch.softmax(logits/temperature, -1)
     if top_p < 1:
         ranked, order = p.sort(-1, descending=True)
         drop = ranked.cumsum(-1) - ranked >= top_p
@@ -383,6 +385,14 @@ def calculate(
     forced = complete(tok.decode(tokens))
     return tok(forced, add_special_tokens=False).input_ids if forced else []
 
+# %% ../nbs/09_models.ipynb #87dec708
+@functools.lru_cache(maxsize=4)
+def number_tails(
+    tok,    # a tokenizer
+)->tuple:   # token ids
+    "Find the tokens that would lengthen a number they stand right behind: digits, separators, exponents, suffixes."
+    return tuple(i for i, text in enumerate(tok.batch_decode([[i] for i in range(len(tok))])) if text[:1] in set('0123456789eEkKMBT%') or text in ('.', ','))
+
 # %% ../nbs/09_models.ipynb #b206e261
 class Decoder:
     "Write the replies of one batch, token by token."
@@ -403,7 +413,7 @@ class Decoder:
         self.temperature, self.top_p, self.complete, self.keep_logprobs = temperature, top_p, complete, logprobs
         n = len(prompts); self.assisted = assisted or [False]*n
         self.tokens, self.forced, self.logprobs = [[] for _ in range(n)], [[] for _ in range(n)], [[] for _ in range(n)]
-        self.queue, self.rows = [[] for _ in range(n)], list(range(n))   # tokens to force; rows still in the batch
+        self.queue, self.rows, self.shut = [[] for _ in range(n)], list(range(n)), set()   # tokens to force; rows still in the batch; rows whose last number is complete
 
     def read_prompts(self):
         "Read each different prompt once; give the logits of the first new token of every row, (B, V)."
@@ -446,11 +456,14 @@ def decode(
     eos, logits, step = d.tok.eos_token_id, d.read_prompts(), 0
     live = torch.ones(len(d.rows), dtype=torch.bool)
     while True:
-        picked, logp = pick_tokens(logits, d.u[d.rows, step], d.temperature, d.top_p, d.keep_logprobs)
+        shut = [i for i, row in enumerate(d.rows) if row in d.shut]; d.shut.clear()
+        picked, logp = pick_tokens(logits, d.u[d.rows, step], d.temperature, d.top_p, d.keep_logprobs, (shut, number_tails(d.tok)) if shut else None)
         ids = picked.tolist()
         for i, row in enumerate(d.rows):
             if not live[i]: continue
-            if forced := bool(d.queue[row]): ids[i] = d.queue[row].pop(0)
+            if forced := bool(d.queue[row]):
+                ids[i] = d.queue[row].pop(0)
+                if not d.queue[row]: d.shut.add(row)
             d.tokens[row].append(ids[i]); d.forced[row].append(forced)
             if d.assisted[row] and not d.queue[row]: d.queue[row] = calculate(d.tok, d.tokens[row], d.complete)
         last = torch.tensor(ids)
