@@ -7,7 +7,7 @@ __all__ = ['STAGES', 'HORIZON', 'TARGETS', 'CHAINS', 'MAX_REPLY', 'TINY_PLAN', '
            'stage', 'inputs_of', 'run_stage', 'model_path', 'stage_weights', 'stage_data', 'stage_features',
            'stage_cases', 'Need', 'plan_work', 'stage_model', 'stage_plan', 'stage_tables', 'remembered', 'stage_sft',
            'with_components', 'stage_grpo', 'answer_test', 'stage_judge', 'stage_report', 'data_name', 'run_pipeline',
-           'one_line_errors', 'load_keys', 'run', 'fetch', 'main']
+           'one_line_errors', 'leave_on_interrupt', 'load_keys', 'run', 'fetch', 'main']
 
 # %% ../nbs/20_pipeline.ipynb #2207e9fe
 import os, sys, time
@@ -450,8 +450,6 @@ def one_line_errors(again:str=''):
     "Turn errors that the user can mend into one line and exit code 2."
     import errno
     try: yield
-    except KeyboardInterrupt:
-        print(f'\nStopped. {again}', file=sys.stderr); raise typer.Exit(130)
     except MemoryError: print('Out of memory: choose a smaller --size.', file=sys.stderr); raise typer.Exit(2)
     except OSError as e:
         if e.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM): raise
@@ -459,6 +457,15 @@ def one_line_errors(again:str=''):
     except ValueError as e:
         if type(e).__name__ != 'CortexError': raise
         print(f'cortex: {e}', file=sys.stderr); raise typer.Exit(2)
+
+# %% ../nbs/20_pipeline.ipynb #20edd19c
+def leave_on_interrupt(again:str):
+    "On Ctrl-C, say how to continue and leave with exit code 130."
+    import signal
+    def leave(*_):
+        sys.stderr.write(f'\x1b[?25h\nStopped. {again}\n'); sys.stderr.flush()  # the code shows the cursor again
+        os._exit(130)
+    signal.signal(signal.SIGINT, leave)
 
 # %% ../nbs/20_pipeline.ipynb #386a3bc7
 def load_keys(path:str='.env'):
@@ -480,7 +487,9 @@ def run(
     resume:bool=typer.Option(False, '--resume', help='Continue the run in --out.'),
 ):
     "Go from market data to a trained and judged model, and write report.html."
-    with one_line_errors('Continue with the same command' + (' and --resume.' if out and not resume else '.')):
+    again = 'Continue with the same command' + (' and --resume.' if out and not resume else '.')
+    leave_on_interrupt(again)
+    with one_line_errors(again):
         load_keys()
         run_pipeline(size, data, out, minutes, seed, resume)
 

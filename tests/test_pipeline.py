@@ -66,6 +66,13 @@ def test_kill_and_resume(tmp_path, at):
     assert all(f'{s:<10} skipped' in r.stderr for s in done if s in ('data','features','cases')), (done, r.stderr)
     assert (out/'report.html').exists()
 
+def test_ctrl_c_says_how_to_continue(tmp_path):
+    p = subprocess.Popen([*CORTEX, 'run', *TINY, '--out', str(tmp_path/'run')], env=os.environ, stderr=subprocess.PIPE, text=True)
+    while p.poll() is None and not (tmp_path/'run'/'data'/'frame.parquet').exists(): time.sleep(.05)
+    p.send_signal(signal.SIGINT)
+    _, err = p.communicate(timeout=60)
+    assert p.returncode == 130 and err.rstrip().endswith('Continue with the same command and --resume.') and 'Traceback' not in err
+
 def test_refusals_are_one_line(tmp_path, finished):
     assert 'Sizes: ' in one_line(cortex('run', '--size', 'huge', '--out', tmp_path/'a', check=2))
     assert 'neither' in one_line(cortex('run', *TINY, '--data', tmp_path/'no', '--out', tmp_path/'a', check=2))
