@@ -265,7 +265,7 @@ def stage_plan(w:Work)->dict:
 @stage(reads=('cases/train.jsonl','cases/valid.jsonl','cases/test.jsonl'), writes=tuple(f'tables/{t}.jsonl' for t in ('sft','sft_valid','grpo','test')))
 def stage_tables(w:Work)->dict:
     "Ask the teacher, keep what verifies, and write the training and test tables."
-    from cortex.artifacts import content_hash, read_meta, save_rows
+    from cortex.artifacts import read_meta, save_rows
     from cortex.synthesis import keep_verified, synthesis_report, synthesize, to_grpo, to_sft
     info, source = {}, read_meta(w.file('cases/train.jsonl'))
     for name, part, n, seed in (('sft','train',w.plan['rows'],w.seed), ('sft_valid','valid',min(32, w.plan['rows']),w.seed)):
@@ -436,7 +436,7 @@ def run_pipeline(
     run = Run.open(out, config, resume=resume)
     with run.lock():
         w = Work(run, size, data, minutes, seed, Progress(quiet))
-        if (first := run.state['sessions'][0]['code']) != code_hash(): w.ui.say('The code has changed since this run began; finished stages are kept. For a new run choose another --out.')
+        if run.state['sessions'][0]['code'] != code_hash(): w.ui.say('The code has changed since this run began; finished stages are kept. For a new run choose another --out.')
         for s in STAGES: run_stage(w, s)
         w.saved = -1e9; w.spent()
         w.ui.say(f"report: {run.file('report.html')}  ({run.state['spent_s']/60:.1f} of {minutes:g} minutes)")
