@@ -60,7 +60,14 @@ def _derived()->dict[str,Metric]:
         'fee_per_tx': Metric('fee_per_tx','USD','ratio',0,1e6,'fees per transaction'),
         'fees_to_tvl': Metric('fees_to_tvl','%','ratio',0,1e3,'fees of the day over value locked'),
         'nvt': Metric('nvt','','ratio',0,1e9,'market cap over value moved in the day'),
-        'drawdown_90d': Metric('drawdown_90d','%','change',-1,0,'price below its 90-day high')}
+        'drawdown_90d': Metric('drawdown_90d','%','change',-1,0,'price below its 90-day high'),
+        'drawdown_365d': Metric('drawdown_365d','%','change',-1,0,'price below its high of the year'),
+        'volatility_30d': Metric('volatility_30d','%','ratio',0,1e3,'yearly volatility, from the last 30 days'),
+        'corr_bitcoin_90d': Metric('corr_bitcoin_90d','','ratio',-1,1,"correlation of daily returns with bitcoin's over 90 days"),
+        'corr_market_90d': Metric('corr_market_90d','','ratio',-1,1,"correlation of daily returns with the other chains' mean over 90 days"),
+        'beta_market_90d': Metric('beta_market_90d','','ratio',-1e3,1e3,"daily return per unit of the other chains' mean over 90 days"),
+        'rank_30d': Metric('rank_30d','%','ratio',0,1,'share of the other chains beaten by the 30-day return')}
+    for h in (7, 30): out[f'strength_{h}d'] = Metric(f'strength_{h}d','%','change',-1e4,1e4,f'{h}-day return less the median of the other chains')
     for h in (*HORIZONS, 90):
         out[f'ret_{h}d'] = Metric(f'ret_{h}d','%','change',-1,1e4,f'price change over {h} days')
         out[f'change_{h}d'] = Metric(f'change_{h}d','%','change',-1,1e6,f'change of the asked metric over {h} days')
@@ -171,7 +178,7 @@ def as_shown(
 def _unit_hint(x:float, hi:float)->str:
     "Guess the unit of a value far above its bound."
     for size, name in ((1e24,'yocto'), (1e18,'wei'), (1e9,'gwei or lamports')):
-        if x/size <= hi and x/hi >= 1e3 and x >= size: return f' It looks like an amount in {name}: divide by {size:.0e}.'
+        if hi*1e-8 <= x/size <= hi and x/hi >= 1e3 and x >= size: return f' It looks like an amount in {name}: divide by {size:.0e}.'
     return ''
 
 # %% ../nbs/01_metrics.ipynb #17399b30

@@ -8,8 +8,8 @@ __all__ = ['CALIBRATION', 'REGIMES', 'ORIGIN', 'DRIFT_SHARE', 'PULL', 'TREND_PUL
            'read_calibration', 'stream', 'unit_t', 'decaying_sum', 'garch', 'regime_path', 'stationary',
            'market_factor', 'long_line', 'simulate_price', 'weekday_log', 'trend_step', 'fading_part', 'flow_shock',
            'simulate_flow', 'simulate_tvl', 'simulate_chain', 'last_full_day', 'simulate_market', 'unpack',
-           'read_cells', 'checked_cells', 'read_tidy', 'drop_flaws', 'choose_sources', 'market_frame', 'read_market',
-           'source_choices', 'load_market']
+           'read_cells', 'checked_cells', 'read_tidy', 'drop_flaws', 'choose_sources', 'market_frame', 'long_rows',
+           'read_market', 'source_choices', 'load_market']
 
 # %% ../nbs/02_sources.ipynb #56982af3
 import gzip, io, zlib, warnings
@@ -301,7 +301,7 @@ def _parquet_cells(
         f = pq.ParquetFile(io.BytesIO(data)); names = [c for c in columns if c in f.schema_arrow.names]
         if f.metadata.num_rows*len(columns)*8 > MAX_BYTES: raise CortexError(f"{path}: {f.metadata.num_rows:,} rows are more than fit in {MAX_BYTES:,} bytes.")
         t = f.read(columns=names).to_pandas()
-    except (pa.ArrowException, OSError) as e: raise CortexError(f"{path}: not a whole Parquet file ({str(e)[:80]}).") from None
+    except (pa.ArrowException, OSError, KeyError, TypeError) as e: raise CortexError(f"{path}: not a whole Parquet file ({str(e)[:80]}).") from None
     for c in t: t[c] = t[c].dt.strftime('%Y-%m-%d') if pd.api.types.is_datetime64_any_dtype(t[c]) else t[c].astype('object').where(t[c].notna(), '').astype(str)
     t.index = pd.RangeIndex(1, len(t) + 1)
     return t.fillna('')
@@ -414,7 +414,8 @@ FLAWS = [  # source, chains ('*' any), metric ('*' any), first bad day, last bad
     ('defillama_pairie', 'optimism', 'tvl_usd', None, '2021-08-12', 'first 30 days: tenfold jumps'),
     ('defillama_pairie', 'polygon', 'tvl_usd', None, '2020-11-07', 'first 30 days: tenfold jumps'),
     ('defillama_pairie', 'avalanche', 'tvl_usd', None, '2021-03-04', 'first 30 days: tenfold jumps'),
-    ('defillama_marcllopart', 'near', 'tvl_usd', None, '2021-09-19', 'first 30 days: tenfold jumps')]
+    ('defillama_marcllopart', 'near', 'tvl_usd', None, '2021-09-19', 'first 30 days: tenfold jumps'),
+    ('defillama_marcllopart', 'bitcoin', 'tvl_usd', '2021-10-25', '2021-10-25', 'one day at 2% of its neighbours')]
 
 def drop_flaws(
     rows:pd.DataFrame,  # from `read_tidy`
@@ -452,6 +453,18 @@ def market_frame(
     frame = pd.concat(days, names=['chain','date']).reset_index().rename_axis(columns=None)
     check_ranges(frame)
     return frame
+
+# %% ../nbs/02_sources.ipynb #beffd2c6
+def long_rows(
+    frame:pd.DataFrame,   # market frame
+    source:str,           # where the values come from
+    licence:str,          # their terms
+    fetched_at=None,      # when they were had, UTC; None for now
+)->pd.DataFrame:          # date, chain, metric, value, source, fetched_at, licence
+    "Take a market frame apart into observations."
+    t = frame.melt(['chain','date'], var_name='metric').dropna(subset='value')
+    at = pd.Timestamp.now('UTC').tz_localize(None) if fetched_at is None else pd.Timestamp(fetched_at)
+    return t[['date','chain','metric','value']].assign(source=source, fetched_at=at, licence=licence).reset_index(drop=True)
 
 # %% ../nbs/02_sources.ipynb #27bcc2ed
 def read_market(
