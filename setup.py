@@ -30,7 +30,7 @@ setup(
     install_requires=cfg['requirements'].split(),
     extras_require=extras,
     entry_points={
-        'console_scripts': [f'{package} = {package}.pipeline:app'],
+        'console_scripts': [f'{package} = {package}.command:app'],
         'nbdev': [f"{package} = {package}._modidx:d"],
     },
     classifiers=[

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 TINY = ('--size', 'tiny', '--minutes', '5')  # more time than it needs, so that a busy machine cuts nothing
-CORTEX = [sys.executable, '-c', 'from cortex.pipeline import app; app()']
+CORTEX = [sys.executable, '-c', 'from cortex.command import app; app()']
 
 def cortex(*args, check=0, cwd=None, timeout=300, **env):
     "Run the command; check its exit code; give its output."

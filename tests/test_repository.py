@@ -79,11 +79,11 @@ def test_exported_code_does_not_import_its_own_module():
            if re.search(r'^#\|\s*exports?\b', c, re.M) and re.search(rf'^\s*(from|import)\s+cortex\.{m}\b', c, re.M)]
     assert bad == []
 
-@pytest.mark.parametrize('module', ['cortex', 'cortex.pipeline'])
+@pytest.mark.parametrize('module', ['cortex', 'cortex.pipeline', 'cortex.command'])
 def test_import_is_light(module):
     "Starting the command must not wait for libraries that only some stages need."
     loaded = python(f"import sys, {module}; print(*{{m.split('.')[0] for m in sys.modules}})").split()
-    heavy = {'torch', 'transformers', 'trl', 'peft', 'datasets', 'pandas', 'numpy', 'pyarrow', 'scipy', 'matplotlib', 'scoringrules', 'nbdev', 'fastcore'}
+    heavy = {'torch', 'transformers', 'trl', 'peft', 'datasets', 'pandas', 'numpy', 'pyarrow', 'scipy', 'matplotlib', 'scoringrules', 'httpx', 'stamina', 'nbdev', 'fastcore'}
     assert heavy & set(loaded) == set()
 
 def test_runtime_does_not_need_the_development_tools():
@@ -114,7 +114,7 @@ def test_no_paths_of_one_machine():
 def test_no_secrets_are_tracked():
     assert [f.name for f in tracked() if f.name == '.env'] == []
     empty = re.findall(r'^([A-Z_]+)=(.*)$', (ROOT/'.env.example').read_text(), re.M)
-    assert dict(empty) == dict.fromkeys('OPENROUTER_API_KEY FLIPSIDE_API_KEY WANDB_API_KEY HF_TOKEN'.split(), '')
+    assert dict(empty) == dict.fromkeys('OPENROUTER_API_KEY COINGECKO_API_KEY NEARBLOCKS_API_KEY FLIPSIDE_URL FLIPSIDE_API_KEY WANDB_API_KEY HF_TOKEN'.split(), '')
 
 def test_site_lists_every_notebook():
     text = (ROOT/'_quarto.yml').read_text(encoding='utf-8')
