@@ -11,9 +11,10 @@ import html
 from collections import Counter
 from dataclasses import dataclass, asdict
 from datetime import date, timedelta
+from math import isfinite
 import numpy as np, pandas as pd
 from .artifacts import CortexError
-from .features import TARGETS, add_features, label_condition, target_change
+from .features import TARGETS, Grid, add_features, known_values, label_condition, target_change
 from .metrics import METRICS, format_value
 
 # %% ../nbs/04_cases.ipynb #3ce07f46
@@ -47,6 +48,17 @@ def _snapshot_html(s)->str:
     return _table_html(head, [(k, shown(k, v)) for k, v in s.metrics.items()]) + _table_html(f'next {s.horizon} days', pct)
 
 # %% ../nbs/04_cases.ipynb #d6e1e926
+def _check_finite(
+    s,           # a snapshot, for the message
+    values:dict, # name -> number
+)->None:
+    "Raise `CortexError` if a value is missing, infinite or no number."
+    try:
+        if all(map(isfinite, values.values())): return
+    except (TypeError, OverflowError): pass
+    bad = next((k, v) for k, v in values.items() if not isinstance(v, (int, float, np.number)) or abs(v) > 1e308 or v != v)
+    raise CortexError(f"the snapshot of {s.chain} at {s.asof} has {bad[0]} = {bad[1]!r}: values are finite numbers. Leave out what is missing.")
+
 @dataclass(frozen=True)
 class Snapshot:
     "Hold everything that is known about a chain at the close of a day, and nothing later."
@@ -66,6 +78,8 @@ class Snapshot:
         if self.horizon < 1: raise CortexError(f"horizon is {self.horizon}: it must be at least one day.")
         if late := [r['date'] for r in (*self.history, *self.pools, *self.quotes) if r['date'] > self.asof]:
             raise CortexError(f"the snapshot of {self.chain} at {self.asof} shows {late[0]}, a day after its cut.")
+        for values in (self.metrics, self.features, self.peers): _check_finite(self, values)
+        for row in (*self.history, *self.pools, *self.quotes): _check_finite(self, {k: v for k, v in row.items() if not isinstance(v, str)})
     def _repr_html_(self): return _snapshot_html(self)
 
 # %% ../nbs/04_cases.ipynb #e0fd4121
@@ -131,6 +145,7 @@ def _by_chain(
     "Lay the metrics of a featured frame out by chain, on the calendar."
     asked = [c for c in frame.columns if any(f'_{k}_' in c for k in ('sigma','trend','range')) and c.endswith('d')]
     if not any('_sigma_' in c for c in asked): raise CortexError("the frame has no features: pass it through add_features first.")
+    Grid(frame)   # refuses rows that stand there twice, and days that are none
     columns = dict.fromkeys([*_metric_columns(frame), *[t for t in TARGETS if t in frame], *asked])
     some = frame[['chain','date',*columns]].assign(row=np.arange(len(frame)))
     by = {c: g.drop(columns='chain').set_index('date').sort_index().asfreq('D') for c, g in some.groupby('chain')}
@@ -147,7 +162,7 @@ def known_changes(
     horizon:int,
 )->pd.Series:           # change where the outcome, its sigma, trend and range are all known; else NaN
     "Compute a target's outcomes on the days where a question about it can be asked."
-    x = days[target].where(days[target] > 0)
+    x = known_values(days[target], target)
     names = [f'{target}_{k}_{horizon}d' for k in ('sigma','trend','range')]
     if missing := [n for n in names if n not in days]: raise CortexError(f"the frame has no {missing[0]}: call add_features with horizons=({horizon},).")
     return target_change(x, horizon, TARGETS[target]).where(days[names].notna().all(axis=1) & (days[names[0]] > 0))
@@ -314,6 +329,7 @@ def make_cases(
     quotes:pd.DataFrame|None=None,         # prices on several venues: date, chain, asset and anything else
 )->list[Case]:                             # sorted by asof, then chain, then horizon
     "Make the cases of a featured market frame; raise `CortexError` if there is none to make."
+    if isinstance(targets, str) or not len(targets): raise CortexError(f"targets is {targets!r}: give a list of names, such as ['price_usd'], or a dictionary from name to chains.")
     if unknown := [t for t in targets if t not in TARGETS]: raise CortexError(f"{unknown[0]!r} is not a target; there are {', '.join(TARGETS)}.")
     by, horizons = _by_chain(frame), _horizons(horizon)
     first, last = (pd.Timestamp(_parse_day(day or default, name)) for name, day, default in (('start', start, '1970-01-04'), ('end', end, '2200-01-01')))
@@ -368,6 +384,15 @@ def _refuse_duplicates(
         if key in seen: raise CortexError(f"{c.case_id} shows the same values as {seen[key]}: it is a copy under another date. Keep one.")
         seen[key] = c.case_id
 
+def _embargo(
+    cases:list[Case],
+    embargo:int|None,   # days; None: the longest horizon among the cases
+)->int:
+    "Read the embargo, or raise `CortexError`."
+    if embargo is None: return max((c.snapshot.horizon for c in cases), default=0)
+    if isinstance(embargo, bool) or not isinstance(embargo, (int, np.integer)) or embargo < 0: raise CortexError(f"embargo is {embargo!r}: it must be a whole number of days, 0 or more, or None for the longest horizon.")
+    return int(embargo)
+
 def _before(
     cases:list[Case],  # candidates, all with asof before `cut`
     cut:str,           # first day of the next part
@@ -396,7 +421,7 @@ def split_cases(
     cases = sorted(cases, key=lambda c: (c.snapshot.asof, c.snapshot.chain, c.snapshot.horizon))
     if cases and cases[-1].snapshot.asof < test_from:
         raise CortexError(f"test_from {test_from} lies after the last case ({cases[-1].case_id}): the test part would be empty. Cut earlier, or bring newer days.")
-    gap = max((c.snapshot.horizon for c in cases), default=0) if embargo is None else embargo
+    gap = _embargo(cases, embargo)
     train = [c for c in cases if c.snapshot.asof < valid_from]
     valid = [c for c in cases if valid_from <= c.snapshot.asof < test_from]
     return _before(train, valid_from, gap, purge), _before(valid, test_from, gap, purge), [c for c in cases if c.snapshot.asof >= test_from]
@@ -448,7 +473,7 @@ def _part_row(
     snaps, mood = [c.snapshot for c in cases], Counter(c.snapshot.condition for c in cases)
     days, chains = {s.asof for s in snaps}, sorted({s.chain for s in snaps})
     return dict(part=part, horizon=snaps[0].horizon, target=target, cases=len(cases), chains=len(chains), days=len(days), first=min(days), last=max(days), last_closes=max(c.outcome.closes for c in cases),
-                up=round(float((y > 0).mean()), 3), median=round(float(np.median(y)), 4), names=' '.join(chains)) | {k: round(n/len(cases), 3) for k, n in sorted(mood.items())}
+                up=round(float((y > 0).mean() + (y == 0).mean()/2), 3), median=round(float(np.median(y)), 4), names=' '.join(chains)) | {k: round(n/len(cases), 3) for k, n in sorted(mood.items())}
 
 def split_report(
     train:list[Case],
