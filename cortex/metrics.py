@@ -18,7 +18,7 @@ class Metric:
     "Describe one metric: what it is called, measured in, and which values it can take."
     name:str            # as in the columns of a market frame and in the brackets of a citation
     unit:str            # 'USD', '%', 'native', 'gwei', or '' for counts and plain ratios
-    kind:str            # 'level', 'flow', 'ratio' or 'change'
+    kind:str            # 'level', 'flow', 'ratio', 'change' or 'spread'
     lo:float            # smallest possible value, in base units (a fraction for '%')
     hi:float            # largest plausible value, same unit
     description:str=''  # one line for the reader
@@ -78,6 +78,36 @@ def _derived()->dict[str,Metric]:
 
 METRICS |= _derived()
 
+# %% ../nbs/01_metrics.ipynb #fd23ee1e
+def _terms()->dict[str,Metric]:
+    "List the figures that questions about risk and opportunity bring with them."
+    rows = [
+        ('peers_ret_7d','%','change',-1,1e4,'median price change of the other chains over 7 days'),
+        ('usual_30d','%','ratio',0,100,'usual size of a 30-day price change'),
+        ('high_365d','USD','ratio',1e-9,1e7,'highest price of the year'),
+        ('limit_depth','','ratio',0,100,'usual months below the high that still count as near'),
+        ('market_fall','%','change',-1,0,'a fall of the market, supposed'),
+        ('position_usd','USD','ratio',0,1e12,'value held'),
+        ('loss_limit_usd','USD','ratio',0,1e12,'largest loss that is acceptable'),
+        ('limit_volatility','%','ratio',0,100,'yearly volatility that counts as high'),
+        ('limit_drawdown','%','change',-1,0,'fall from the high that counts as deep'),
+        ('limit_outflow','%','change',-1,0,'30-day change of value locked that counts as flight'),
+        ('limit_beta','','ratio',0,100,'beta that counts as high'),
+        ('size_usd','USD','ratio',0,1e12,'value traded'),
+        ('price_gap','%','spread',-1,1e3,'price where one sells over price where one buys, less one'),
+        ('fee_buy','%','spread',0,1,'fee of the buying venue'),
+        ('fee_sell','%','spread',0,1,'fee of the selling venue'),
+        ('slippage','%','spread',0,1,'price moved by one trade of this size'),
+        ('gas_buy_usd','USD','ratio',0,1e6,'gas of the buying side'),
+        ('gas_sell_usd','USD','ratio',0,1e6,'gas of the selling side'),
+        ('reward_weight','%','ratio',0,1,'share of a reward that is counted')]
+    for p in 'abc':
+        rows += [(f'base_{p}','%','ratio',-1,1e4,f'yearly base yield of pool {p}'), (f'reward_{p}','%','ratio',0,1e4,f'yearly reward yield of pool {p}'),
+                 (f'haircut_{p}','%','ratio',0,1,f'taken off the yield of pool {p} for its risk')]
+    return {r[0]: Metric(*r) for r in rows}
+
+METRICS |= _terms()
+
 # %% ../nbs/01_metrics.ipynb #6f471c34
 _SUFFIX = re.compile(r'_(mean|level|change|trend|range|sigma|zscore)(?:_(\d{1,3})d)?$')
 
@@ -119,7 +149,8 @@ def format_value(
     if x is None or math.isnan(x): return 'n/a'
     if math.isinf(x): raise CortexError(f"{m.name} is infinite: a value must be finite to be shown.")
     if sign is None: sign = m.kind == 'change'
-    if m.unit == '%':
+    if m.kind == 'spread' and abs(x) < .1: body = _three_digits(abs(x)*1e4) + ' bps'
+    elif m.unit == '%':
         p = abs(x)*100
         body = (f'{p:.1f}' if round(p,1) < 100 else f'{p:.0f}') + '%'
     else: body = ('$' if m.unit == 'USD' else '') + _three_digits(abs(x))

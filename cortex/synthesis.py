@@ -10,15 +10,15 @@ import hashlib
 from collections import Counter
 from .artifacts import CortexError
 from .cases import Case
-from .tasks import TASKS, Task, forecast_key, make_task
-from .rewards import RUBRICS, Rubric
+from .tasks import EMBEDDED, Task, forecast_key, make_task
+from .rewards import CEILINGS, RUBRICS, Rubric
 from .teachers import RuleTeacher, Trace
 
 # %% ../nbs/11_synthesis.ipynb #4c91ef6d
 def make_problems(
     cases:list[Case],
     targets:tuple[str,...]=('price_usd','tx_count'),  # forecast targets to ask for, where a case has them
-    kinds:tuple[str,...]=tuple(TASKS),                # task kinds to ask
+    kinds:tuple[str,...]=EMBEDDED,                    # task kinds to ask, keys of `TASKS`
 )->list[dict]:  # rows: task (a `Task`), outcome (simple change or None), sigma (fraction or None)
     "Ask every question that the cases allow."
     out = []
@@ -38,12 +38,13 @@ def balance(
     problems:list[dict],  # of `make_problems`
     n:int,                # how many to take; all of them if there are fewer
     seed:int=0,
+    markets:bool=True,    # balance chains and conditions as well? for training only: a test must meet the market as it was
 )->list[dict]:
-    "Take `n` problems, dealt in turn from every kind, target, chain and condition."
+    "Take `n` problems, dealt in turn from every kind and target, and from every chain and condition."
     groups = {}
     for p in sorted(problems, key=lambda p: _rank(p['task'].task_id, seed)):
         t = p['task']
-        groups.setdefault((t.kind, t.target, p.get('window')), {}).setdefault((t.chain, t.condition), []).append(p)
+        groups.setdefault((t.kind, t.target, p.get('window')), {}).setdefault((t.chain, t.condition) if markets else (), []).append(p)
     streams = []
     for name in sorted(groups, key=str):
         cells, turns = groups[name], []
@@ -79,7 +80,7 @@ def keep_verified(
     parts = (rubric or RUBRICS['verified']).components([t.text for t in traces], [t.to_json() for t in tasks], None, sigmas)
     for i, (task, trace) in enumerate(zip(tasks, traces)):
         if trace.task_id != task.task_id: raise CortexError(f'Trace {i} answers {trace.task_id}, not {task.task_id}.')
-        low = min((n for n in parts if n != 'total' and parts[n][i] is not None), key=lambda n: parts[n][i])
+        low = min((n for n in parts if n != 'total' and parts[n][i] is not None), key=lambda n: parts[n][i]/CEILINGS.get(n, 1))
         repeated = (task.task_id, trace.text) in seen
         if repeated or parts['total'][i] < threshold:
             dropped.append(dict(task_id=task.task_id, score=parts['total'][i], reason='a duplicate' if repeated else f'{low} {parts[low][i]:.2f}'))
