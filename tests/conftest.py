@@ -11,6 +11,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     "Prepare the environment once; the workers of pytest-xdist and all subprocesses inherit it."
+    config.addinivalue_line('markers', 'slow: takes minutes; runs with CORTEX_SLOW=1')
     if hasattr(config, 'workerinput'): return
     os.environ.update(ENV)
     for k in KEYS: os.environ.pop(k, None)
