@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 
 from .artifacts import CortexError
-from .tasks import Forecast, Task, asked_forecast, parse_reply, solve
+from .tasks import Task
+from .replies import Forecast, asked_forecast, parse_reply
 from .verify import Verification, verify
 from .scores import block_length, diebold_mariano, estimate, forecast_baseline, forecast_scores, verdict
-from .rewards import RUBRICS, step_credit
+from .rewards import RUBRICS, needs, step_credit
 
 # %% ../nbs/16_benchmarks.ipynb #a535cc18
 def found_steps(
@@ -27,8 +28,8 @@ def found_steps(
     v:Verification,  # of the reply
 )->tuple[int,int]:  # (needed calculations found, needed calculations)
     "Count which of the calculations a task needs are in the reply, from supported figures and with the right result."
-    needed = solve(task)
-    return sum(any(step_credit(s, task.shown, e) == 1 for e in v.expressions) for s in needed), len(needed)
+    n = needs(task)
+    return sum(any(step_credit(s, known, e) == 1 for e in v.expressions for known in (n.written, n.exact)) for s in n.steps), len(n.steps)
 
 # %% ../nbs/16_benchmarks.ipynb #060cef1b
 def score_row(
