@@ -18,10 +18,10 @@ def check_names(
     what:str,   # 'chain', 'metric' or 'source', for the message
 )->list[str]:   # without repetitions, in the order given
     "Check names against those known; raise `CortexError` with the nearest ones."
-    names, known = list(dict.fromkeys(map(str, names))), list(known)
+    names, known = list(dict.fromkeys(map(str, names))), list(dict.fromkeys(map(str, known)))
     for n in names:
         if n in known: continue
-        near = get_close_matches(n.lower(), known, n=3, cutoff=.5)
+        near = get_close_matches(n[:64].lower(), known, n=3, cutoff=.5)
         raise CortexError(f"No {what} is called {n[:40]!r}. " + (f"Nearest: {', '.join(near)}." if near else f"There are: {', '.join(known[:30])}."))
     return names
 

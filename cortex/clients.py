@@ -20,7 +20,7 @@ from datetime import date, datetime, timezone
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Callable, Iterator
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 import httpx, numpy as np, pandas as pd, stamina
 from .artifacts import CortexError
 from .catalogue import CHAINS, SOURCES, check_names, serves
@@ -44,20 +44,32 @@ def quoted(
     text:str,     # what a publisher sent
     secrets=(),   # keys that must not be repeated
     limit:int=300,
+    cut:bool=False,   # does it end somewhere in the middle?
 )->str:
     "Prepare outside text for a message: no control characters, no keys, not long."
-    text = ' '.join(''.join(c if c.isprintable() else ' ' for c in text[:100*limit]).split())
-    for s in sorted({t for s in secrets for t in (s, quote(s, safe=''), json.dumps(s)[1:-1])}, key=len, reverse=True):
+    forms = [f for s in secrets if s for f in (s, quote(s, safe=''), json.dumps(s)[1:-1], repr(s)[1:-1])]
+    most = max(map(len, forms), default=0); cut = cut or len(text) > 100*limit + most
+    text = ' '.join(''.join(c if c.isprintable() else ' ' for c in text[:100*limit + most]).split())
+    for s in sorted(set(forms), key=len, reverse=True):
         if len(s) >= 4: text = text.replace(s, '***')
+    if cut: text = text[:max(0, len(text) - most)]
     return text[:limit] + ('...' if len(text) > limit else '')
 
 # %% ../nbs/02b_clients.ipynb #8545b415
+def _keylike(
+    part:str,  # of a path
+)->bool:
+    "Tell whether a part of a path may be a key."
+    kinds = [any(map(f, part)) for f in (str.isdigit, str.islower, str.isupper)]
+    return len(part) > 24 and (kinds[0] or (kinds[1] and kinds[2]))
+
 def place(
     url,  # text or httpx.URL
 )->str:
-    "Name host and path of an address, and nothing else of it."
+    "Name host and path of an address, without what may be a key, and nothing else of it."
     u = httpx.URL(url)
-    return quoted(f'{u.host}{u.path}', limit=120)
+    parts = [unquote(p) for p in u.raw_path.decode('ascii').partition('?')[0].split('/')]
+    return quoted(u.host + '/'.join('***' if _keylike(p) else p for p in parts), limit=120)
 
 # %% ../nbs/02b_clients.ipynb #6f5f2314
 PASSING = frozenset({408, 429, 500, 502, 503, 504, 524, 529})  # statuses worth another try
@@ -216,19 +228,20 @@ def _body(api, source:str, url, r:httpx.Response):
     "Read and parse the body of an answer; raise `ApiError` for a refusal or a spoilt body."
     ready, until = r.is_stream_consumed, time.monotonic() + api.body   # ready: read and unpacked, as a mock transport gives it
     packed = not ready and r.headers.get('content-encoding', '').lower() in ('gzip','x-gzip','deflate')
-    chunks, data = unpacked([r.content] if ready else r.iter_raw(), packed, api.limit), bytearray()
+    chunks, data, whole = unpacked([r.content] if ready else r.iter_raw(), packed, api.limit), bytearray(), False
     spoilt = lambda why, retry=True: ApiError(f"{source}: the answer of {place(url)} {why} | {advice(source, 200)}", source, 200, retry)
     try:
         for chunk in chunks:
             data += chunk
             if r.status_code >= 400 and len(data) > 4096: break
             if time.monotonic() > until: raise spoilt(f'was not complete after {api.body:.0f} s')
+        else: whole = True
         if r.status_code < 400: return parse_json(bytes(data))
     except OverflowError as e: raise spoilt(str(e), False) from None
     except ApiError: raise
     except ValueError as e:
         if r.status_code < 400: raise spoilt(f"is not whole JSON ({quoted(str(e), api.secrets, 80)}): {api.quote(data)}") from None
-    raise refusal(source, url, r, api.quote(data))
+    raise refusal(source, url, r, api.quote(data, cut=not whole))
 
 # %% ../nbs/02b_clients.ipynb #63d5fe10
 def _attempt(api, source:str, method:str, url:httpx.URL, **kw):
@@ -271,8 +284,8 @@ class Api:
                                  headers={'User-Agent': 'cortex', 'Accept': 'application/json', 'Accept-Encoding': 'gzip'})
     @property
     def secrets(self)->list[str]: return [v for s in SOURCES.values() if s.key and (v := (self.keys.get(s.key) or '').strip())]
-    def __repr__(self): return f"Api(mirror={self.mirror!r}, attempts={self.attempts})"
-    def quote(self, data)->str: return quoted(bytes(data).decode('utf-8', 'replace'), self.secrets)
+    def __repr__(self): return f"Api(mirror={self.mirror and place(self.mirror)!r}, attempts={self.attempts})"
+    def quote(self, data, cut:bool=False)->str: return quoted(bytes(data).decode('utf-8', 'replace'), self.secrets, cut=cut)
     def get(self, source:str, url:str, params:dict|None=None, check=None):
         "Fetch parsed JSON; `check(answer)` may raise an `ApiError` with `retry` to have it asked for again."
         return self._ask(source, 'GET', url, check, params=params)
@@ -339,6 +352,12 @@ class Miss:
     why:str
 
 # %% ../nbs/02b_clients.ipynb #48c98fde
+def _shown(
+    x,  # as it stands in an answer
+)->str:
+    "Show a value in an error that is still to be `quoted`: text and numbers whole, of all else the kind."
+    return repr(x) if x is None or isinstance(x, (str, int, float)) else f'a {type(x).__name__}'
+
 def number(
     x,  # as it stands in an answer
 )->float|None:  # None if missing
@@ -346,7 +365,7 @@ def number(
     if x is None or x == '': return None
     try: out = float(x) if isinstance(x, (int, float, str)) and not isinstance(x, bool) else math.nan
     except (ValueError, OverflowError): out = math.nan
-    if not math.isfinite(out): raise ValueError(f'{str(x)[:40]!r} is not a finite number')
+    if not math.isfinite(out): raise ValueError(f'a value is not a finite number: {_shown(x)}')
     return out
 
 # %% ../nbs/02b_clients.ipynb #0d344128
@@ -357,7 +376,7 @@ def seconds(
     per:int=1,   # 1000 if they are milliseconds
 )->int:
     "Read a Unix time."
-    if (t := number(x)) is None or not 0 <= t/per < 1e11: raise ValueError(f'{str(x)[:40]!r} is not a time')
+    if (t := number(x)) is None or not 0 <= t/per < 1e11: raise ValueError(f'a value is not a time: {_shown(x)}')
     return int(t//per)
 
 def iso_seconds(
@@ -365,7 +384,7 @@ def iso_seconds(
 )->int:     # of its midnight
     "Read the day of an ISO date or time, and not the time of day."
     try: return (date.fromisoformat(x[:10]) - date(1970,1,1)).days*DAY
-    except (ValueError, TypeError): raise ValueError(f'{str(x)[:40]!r} is not a date') from None
+    except (ValueError, TypeError): raise ValueError(f'a value is not a date: {_shown(x)}') from None
 
 # %% ../nbs/02b_clients.ipynb #ed60c7a4
 def daily(

@@ -318,7 +318,7 @@ def read_cells(
     path, columns = found[0], TABLES[name]
     data = unpack(path)
     t = _parquet_cells(path, data, columns) if path.suffix == '.parquet' else _csv_cells(path, data)
-    if missing := [c for c in columns if c not in t]: raise CortexError(f"{path}: column {missing[0]!r} is missing; it has {', '.join(map(str, t.columns[:8]))}.")
+    if missing := [c for c in columns if c not in t]: raise CortexError(f"{path}: column {missing[0]!r} is missing; it has {', '.join(''.join(x for x in c[:40] if x.isprintable()) for c in t.columns[:8])}.")
     t = t[list(columns)]
     return path, t[(t != '').any(axis=1)]
 

@@ -5,7 +5,7 @@ import httpx, pandas as pd, pytest, stamina
 sys.path.insert(0, str(Path(__file__).parent))
 from market_server import FINAL, PASSING, Faults, MarketServer, expected, make_truth, renamed
 from cortex.catalogue import SOURCES, serves
-from cortex.clients import CLIENTS, Api, Ask, Miss, Page
+from cortex.clients import CLIENTS, Api, ApiError, Ask, Miss, Page, documented, iso_seconds, number, place, quoted, seconds
 
 CHAINS = ('bitcoin','ethereum','near','polygon','base')
 TRUTH = make_truth(0, CHAINS, days=60)
@@ -203,3 +203,45 @@ def test_years_of_many_chains():
     want = expected(truth, 'growthepie', ('ethereum','base','arbitrum','optimism'), metrics_of('growthepie'), pd.Timestamp('2022-01-22'), LAST)
     pd.testing.assert_frame_equal(tidy(pages), want, check_dtype=False)
     assert took < 15, took
+
+LONG_KEY = 'CG-' + 'q7Zx'*40   # no four letters of it may appear
+
+def refused(answer):
+    "Tell what an Api with a long key says of an answer."
+    api = Api({'COINGECKO_API_KEY': LONG_KEY}, transport=httpx.MockTransport(lambda r: answer()), now=NOW, attempts=1)
+    with pytest.raises(ApiError) as e: api.get('coingecko', 'https://api.coingecko.com/api/v3/ping')
+    return str(e.value)
+
+def test_no_part_of_an_echoed_key():
+    "A key is taken out before a text is cut, wherever the cut falls."
+    api = Api({'COINGECKO_API_KEY': LONG_KEY}, now=NOW)
+    for read in (number, seconds, iso_seconds):
+        for pad in ('', 'x'*25, ' '*39, 'n/a '*70):
+            with pytest.raises(ApiError) as e:
+                with documented(api, 'coingecko', 'https://api.coingecko.com/x'): read(pad + LONG_KEY)
+            assert 'q7Z' not in str(e.value) and 'CG-' not in str(e.value)
+        with pytest.raises(ApiError) as e:
+            with documented(api, 'coingecko', 'https://api.coingecko.com/x'): read([LONG_KEY])
+        assert 'q7Z' not in str(e.value)
+    for n in [*range(0, 400, 7), *range(29_700, 30_300, 7)]:
+        for c in ' x': assert 'q7Z' not in quoted(c*n + LONG_KEY*3, [LONG_KEY])
+
+class Chunks(httpx.SyncByteStream):
+    def __init__(self, parts): self.parts = parts
+    def __iter__(self): yield from self.parts
+
+@pytest.mark.parametrize('status', [403, 500])
+def test_no_part_of_a_key_in_a_body_cut_short(status):
+    "The first pieces of a long refusal may end inside a key."
+    for cut in (3, 50, 160):
+        parts = [b' '*4090 + b'bad key ' + LONG_KEY[:cut].encode(), LONG_KEY[cut:].encode() + b'!'*100]
+        said = refused(lambda: httpx.Response(status, stream=Chunks(parts)))
+        assert f'HTTP {status}' in said and 'q7Z' not in said and 'CG-' not in said, said
+
+def test_keys_in_a_path_are_not_repeated():
+    for key in ('5b1f0c9e7d3a4482b6f0a1c2d3e4f5a6', 'AbCdEfGhIjKlMnOpQrStUvWxYz', 'a%2Fb1'*9):
+        for form in (f'https://h.example/v2/{key}', f'https://h.example/{key}/json-rpc', f'https://h.example/a//{key}/'):
+            assert key not in place(form) and 'a/b1' not in place(form) and '***' in place(form)
+        assert key not in repr(Api({}, mirror=f'https://h.example/{key}'))
+    assert place('https://api.llama.fi/v2/historicalChainTvl/OP%20Mainnet') == 'api.llama.fi/v2/historicalChainTvl/OP Mainnet'
+    assert place('https://data-api.binance.vision/api/v3/klines?symbol=x') == 'data-api.binance.vision/api/v3/klines'

@@ -5,7 +5,7 @@ import numpy as np, pandas as pd, pytest
 from cortex.artifacts import CortexError, content_hash
 from cortex.catalogue import CHAINS
 from cortex.sources import drop_flaws, read_market, source_choices
-from cortex.store import MarketStore, STORED, open_market, order_sources, read_rows
+from cortex.store import MarketStore, STORED, odd_days, open_market, order_sources, read_rows, wrong_chain
 import cortex.store as cs
 
 REAL = os.environ.get('CORTEX_REAL_DATA')
@@ -65,7 +65,7 @@ def test_two_processes_add_the_same(tmp_path):
 
 def test_kill_9_of_a_writer_in_a_loop(tmp_path):
     "Killed at any moment, also while packing, a writer leaves every page it finished, whole, and no half ones."
-    rng, path, acks, at, kills = random.Random(0), tmp_path/'store', tmp_path/'acks', 0, 0
+    rng, path, acks, at, kills, flown = random.Random(0), tmp_path/'store', tmp_path/'acks', 0, 0, set()
     while kills < 20 or at < 200:
         before = len(acks.read_text().split()) if acks.exists() else 0
         p = start(write_pages, path, acks, 1, at, 10**6, 20)
@@ -80,7 +80,8 @@ def test_kill_9_of_a_writer_in_a_loop(tmp_path):
         assert store.damaged == []
         assert set(finished) <= {i for _, i in found}                                                    # nothing lost
         assert all(v == (50, 1000 + i, 1000 + i) for (_, i), v in found.items())                         # nothing half, doubled or changed
-        assert {i for _, i in found} - set(finished) <= {max(finished) + 1}                              # at most the page in flight on top
+        flight = {i for _, i in found} - set(finished) - flown                                           # added, and killed before it was noted
+        assert flight <= {max(finished) + 1}; flown |= flight                                            # at most the page in flight on top
         at = max(i for _, i in found) + 1
     print(f'{kills} kills, {at} pages added')
     MarketStore(path).pack()
@@ -216,6 +217,134 @@ def test_a_place_that_is_no_store(tmp_path):
     with pytest.raises(CortexError, match="holds 'notes.txt' and is no store"): MarketStore(tmp_path/'x').add(page([1.]))
     with pytest.raises(CortexError, match='simulated rows together with those of counter_a'):
         MarketStore(tmp_path/'y').add(pd.concat([page([1.]), page([1.], source='simulated')]))
+
+def test_what_was_lost_is_asked_for_again(tmp_path):
+    "A damaged file takes the notes with it, also for somebody who looks at the notes alone; the names of both stay listed."
+    store = MarketStore(tmp_path)
+    store.add(page([1, 2, 3])); store.note('counter_a', 'near', 'tx_count', '2020-01-01', '2020-01-03')
+    store.add(pd.DataFrame(dict(date=pd.Timestamp('2024-02-20'), pool=['a'], apy=[.05], source='s', fetched_at=pd.Timestamp('2024-03-01'), licence='MIT')), 'pools')
+    assert store.aside == [] and len(store.asked()) == 1
+    pools = store.files('pools')[0]; pools.write_bytes(pools.read_bytes()[:-9])
+    again = MarketStore(tmp_path); again.rows(table='pools')
+    assert len(again.asked()) == 1 and len(again.aside) == 1                                # notes are of market rows only
+    first = store.files('market')[0]; first.write_bytes(first.read_bytes()[:-9])
+    again = MarketStore(tmp_path)
+    assert len(again.asked()) == 0 and 'will be asked for again' in again.damaged[0]
+    assert [a.split('-')[0] for a in MarketStore(tmp_path).aside] == ['asked', 'market', 'pools'] and MarketStore(tmp_path).damaged == []
+    assert again.add(page([1, 2, 3])).new == 3
+    again.note('counter_a', 'near', 'tx_count', '2020-01-01', '2020-01-03'); assert len(MarketStore(tmp_path).asked()) == 1
+
+@pytest.mark.parametrize('line', ['[1]', '5', 'null', '"x"', '{}', '{"source": 1}',
+    '{"source": "a", "chain": "near", "metric": "tx_count", "since": "nope", "until": "2020-01-01", "at": "2020-01-02"}',
+    '{"source": "a", "chain": "near", "metric": "tx_count", "since": "1500-01-01", "until": "2020-01-01", "at": "2020-01-02"}',
+    '{"source": "a", "chain": "near", "metric": "tx_count", "since": "2020-01-01", "until": ["2020-01-01"], "at": "2020-01-02"}'])
+def test_notes_of_the_wrong_shape(tmp_path, line):
+    store = MarketStore(tmp_path); store.note('a', 'near', 'tx_count', '2020-01-01', '2020-01-03')
+    with (tmp_path/'asked.jsonl').open('a') as f: f.write(line + '\n')
+    with pytest.raises(CortexError, match='asked.jsonl, line 2: not a note'): store.asked()
+
+def test_an_empty_store_has_the_same_columns(tmp_path):
+    empty, store = MarketStore(tmp_path/'a').status(), MarketStore(tmp_path/'b')
+    store.add(page([1, 2, 3]))
+    assert empty.dtypes.astype(str).tolist() == store.status().dtypes.astype(str).tolist() and list(empty['last'].dt.strftime('%Y')) == []
+    assert len(MarketStore(tmp_path/'a').disagreements()) == 0
+
+def test_moments_and_names_out_of_reach(tmp_path):
+    store = MarketStore(tmp_path); store.add(page([1, 2, 3]))
+    for when in ('1500-01-01', '9999-01-01', pd.Timestamp('1500-01-01'), '300000-01-01', 10**30, 'x'*10**6):
+        with pytest.raises(CortexError) as e: store.rows(as_of=when)
+        assert len(str(e.value)) < 300
+    for kw in (dict(chains=[]), dict(metrics=[]), dict(chains=['near'], metrics=[])):
+        with pytest.raises(CortexError, match='none is named'): store.frame(**kw)
+    with pytest.raises(CortexError) as e: store.rows(chains='nera')
+    assert str(e.value).count('near') == 1
+
+# --- two worlds, and places that cannot be used ---
+
+def test_one_world_per_store(tmp_path):
+    world = lambda k: page([k, k, k], source='simulated')
+    store = MarketStore(tmp_path/'a'); store.add(world(1), seed=0)
+    assert store.head == dict(format=1, kind='simulated', seed=0)
+    with pytest.raises(CortexError, match='the world of seed 0, and seed 1 is another'): store.add(world(2), seed=1)
+    with pytest.raises(CortexError, match='seed 1 is another'): store.ready('simulated', seed=1)
+    assert store.add(world(1), seed=0).same == 3 and store.frame()[1]['seed'] == 0
+    old = MarketStore(tmp_path/'b'); old.add(world(1))
+    with pytest.raises(CortexError, match='whose seed was not noted'): old.add(world(1), seed=0)
+    seen = MarketStore(tmp_path/'c'); seen.add(page([1.]), seed=3); assert 'seed' not in seen.head
+
+def test_ready_makes_nothing(tmp_path):
+    MarketStore(tmp_path/'new'/'deep').ready(); MarketStore(tmp_path/'new').ready('simulated'); assert not (tmp_path/'new').exists()
+    (tmp_path/'file').touch(); (tmp_path/'full').mkdir(); (tmp_path/'full'/'cat.jpg').touch(); (tmp_path/'empty').mkdir()
+    MarketStore(tmp_path/'empty').ready(); assert not list((tmp_path/'empty').iterdir())
+    with pytest.raises(CortexError, match='a file; a store is a directory'): MarketStore(tmp_path/'file'/'below').ready()
+    with pytest.raises(CortexError, match="holds 'cat.jpg' and is no store"): MarketStore(tmp_path/'full').ready()
+    seen = MarketStore(tmp_path/'seen'); seen.add(page([1.])); seen.ready()
+    with pytest.raises(CortexError, match='a store of observed rows takes no simulated'): seen.ready('simulated')
+    late = MarketStore(tmp_path/'late'); (tmp_path/'late').touch()                           # became a file after it was opened
+    with pytest.raises(CortexError, match='a file'): late.ready()
+    (tmp_path/'shut').mkdir(); (tmp_path/'shut').chmod(0o500)
+    if os.geteuid():
+        with pytest.raises(CortexError, match='cannot be written'): MarketStore(tmp_path/'shut').ready()
+
+# --- units and odd days ---
+
+def test_a_lone_odd_day_and_a_new_unit(tmp_path):
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        values = np.exp(rng.normal(19, .3, 60)); at = rng.integers(3, 57)
+        slip = values.copy(); slip[at] *= 10.**rng.choice([-8, -6, 6, 8])
+        rows = page(slip, metric='stablecoin_supply_usd'); odd = odd_days(rows)
+        assert np.flatnonzero(odd).tolist() == [at]
+        cs.check_shifts(rows[~odd])
+        unit = values.copy(); unit[at:] *= 1e-6
+        rows = page(unit, metric='stablecoin_supply_usd'); assert not odd_days(rows).any()
+        with pytest.raises(CortexError, match='--accept-shifts'): cs.check_shifts(rows)
+
+def test_a_new_unit_in_a_short_series(tmp_path):
+    store = MarketStore(tmp_path); store.add(page([50, 51, 49], metric='fees_native', chain='litecoin'))
+    with pytest.raises(CortexError, match='micro'): store.add(page([5e7], metric='fees_native', chain='litecoin', first='2020-01-04'))
+
+def test_a_slip_is_found_against_what_is_held(tmp_path):
+    store, rows = MarketStore(tmp_path), page([2e8]*5 + [1.] + [2e8]*5, metric='tvl_usd', chain='my_chain')
+    assert store.odd_days(rows).sum() == 1 and store.odd_days(rows.head(0)).tolist() == []
+    store.add(rows.head(5)); store.add(page([9.], metric='tvl_usd', chain='base'))
+    assert np.flatnonzero(store.odd_days(rows.iloc[4:])).tolist() == [1]
+    assert not store.odd_days(rows.iloc[5:7]).any()                                          # the week after is not here yet
+    assert store.add(rows.iloc[4:][~store.odd_days(rows.iloc[4:])]).new == 5
+
+# --- files of one's own ---
+
+def test_two_columns_of_one_name(tmp_path):
+    import pyarrow as pa, pyarrow.parquet as pq
+    for head in ('date,chain,metric,value,value', 'date,chain,metric,value, value', '"date",chain,"metric",value,"value"', '\ufeffdate,chain,metric,value,value'):
+        (tmp_path/'a.csv').write_text(head + '\n2024-01-01,near,tx_count,1,2\n')
+        with pytest.raises(CortexError, match="a.csv: has two columns called 'value'"): read_rows(tmp_path/'a.csv')
+    pq.write_table(pa.Table.from_arrays([pa.array([x]) for x in ('2024-01-01', 'near', 'near')] + [pa.array([1.])], names=['date', 'chain', 'chain', 'tx_count']), tmp_path/'a.parquet')
+    with pytest.raises(CortexError, match="a.parquet: has two columns called 'chain'"): read_rows(tmp_path/'a.parquet')
+
+def test_a_header_without_end(tmp_path):
+    "Messages stay short however long the names of columns are."
+    (tmp_path/'a.csv.gz').write_bytes(gzip.compress(b'x'*(300*2**20), 1))
+    for text in ('x'*60_000, ','.join(['x\x1b'*900 + str(i) for i in range(30)]), 'date,chain,metric,' + 'y'*60_000, 'date,chain,' + 'y'*60_000):
+        (tmp_path/'b.csv').write_text(text + '\n1,2,3,4\n')
+        with pytest.raises(CortexError) as e: read_rows(tmp_path/'b.csv')
+        assert len(str(e.value)) < 1200 and '\x1b' not in str(e.value), len(str(e.value))
+    with pytest.raises(CortexError, match='first line is longer') as e: read_rows(tmp_path/'a.csv.gz')
+    assert len(str(e.value)) < 500
+
+def test_names_in_files(tmp_path):
+    "A bad name is told with file and line; a misspelt chain is refused, a new one is not."
+    def attempt(chain='near', source='me', name='a.csv', **kw):
+        (tmp_path/name).write_text(f'date,chain,metric,value,source\n2024-01-01,near,tx_count,1,me\n2024-01-02,{chain},tx_count,1,{source}\n'); return read_rows(tmp_path/name, **kw)
+    for bad, right in (('nera', 'near'), ('NEAR', 'near'), ('eth', 'ethereum'), ('btc', 'bitcoin'), ('BNB', 'bsc'), ('n\u0435ar', 'near'), ('\u0455olana', 'solana'), ('solna', 'solana')):
+        with pytest.raises(CortexError, match=f'a.csv, line 3, column chain: .*Nearest: {right}'): attempt(bad)
+    for new in ('my_own_chain', 'linea', 'zksync', 'scroll', 'mantle', 'celo', 'arbitrum_nova', 'market'): assert new in set(attempt(new).chain) and wrong_chain(new) is None
+    with pytest.raises(CortexError, match='a.csv, line 3, column source'): attempt(source='\x1b[2J')
+    with pytest.raises(CortexError, match="a.csv, line 3, column source: 'binance' is the name of a publisher.*'file:binance'"): attempt(source='binance')
+    with pytest.raises(CortexError, match="a.csv, line 2, column source: 'growthepie'"): read_rows(tmp_path/'a.csv', source='growthepie')
+    with pytest.raises(CortexError, match='column source'): read_rows(tmp_path/'a.csv', source='')
+    with pytest.raises(CortexError, match='column licence'): attempt(licence='x'*99)
+    assert set(attempt(source='simulated', chain='base').source) == {'me', 'simulated'} and set(read_rows(tmp_path/'a.csv', source='file:binance').source) == {'file:binance'}
 
 # --- size ---
 
