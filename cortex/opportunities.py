@@ -29,7 +29,7 @@ from .fetch import FetchReport, fetch_window
 COLUMNS = {  # kind of frame -> its columns
     'protocols': ('date','chain','protocol','category','tvl_usd','fees_usd','source','fetched_at','licence'),
     'pools': ('date','chain','project','pool','symbol','tvl_usd','apy','apy_base','apy_reward','stablecoin','il_risk','source','fetched_at','licence'),
-    'quotes': ('date','asset','venue','chain','price_usd','fee','gas_usd','minutes','source','fetched_at','licence')}
+    'quotes': ('date','asset','venue','chain','price_usd','fee','gas_usd','minutes','costs','source','fetched_at','licence')}
 
 # %% ../nbs/02e_opportunities.ipynb #833dd8f8
 @dataclass(frozen=True)
@@ -502,7 +502,7 @@ def as_quotes(
     pairs = rows[['venue','chain']].drop_duplicates()
     costs = [dict(venue=v, chain=c, **quote_costs(v, c, venues, networks)) for v, c in pairs.itertuples(index=False)]
     costs = pd.DataFrame(costs, columns=['venue','chain','fee','gas_usd','minutes'])
-    t = _stamp(rows.merge(costs, on=['venue','chain'], how='left'), 'quotes', source, now)
+    t = _stamp(rows.merge(costs, on=['venue','chain'], how='left').assign(costs='assumed'), 'quotes', source, now)
     return t.astype(dict.fromkeys(BOUNDS['quotes'], float)).sort_values(['date','asset','venue','chain'], ignore_index=True)
 
 # %% ../nbs/02e_opportunities.ipynb #0ffda6b4
@@ -576,9 +576,10 @@ TABLES = ('protocols','pools','quotes')
 
 def _offers(api:Api, table:str, chains, since, until)->Iterator[Page|Miss]:
     "Ask for one table."
-    if table == 'protocols': return fetch_protocols(api, chains, since=since, until=until)
-    if table == 'pools': return fetch_pools(api, chains, since=since, until=until)
-    return fetch_quotes(api, [t for c in chains if (t := CHAINS[c].ticker) in TICKERS], since, until)
+    if table == 'protocols': return (yield from fetch_protocols(api, chains, since=since, until=until))
+    if table == 'pools': return (yield from fetch_pools(api, chains, since=since, until=until))
+    yield from (Miss('binance', c, 'quotes', f'no quoted coin is native to {c}') for c in chains if CHAINS[c].ticker not in TICKERS)
+    yield from fetch_quotes(api, [t for c in chains if (t := CHAINS[c].ticker) in TICKERS], since, until)
 
 def fetch_opportunities(
     chains,                # names
@@ -591,8 +592,10 @@ def fetch_opportunities(
     say=None,              # called with a line for every page
 )->FetchReport:
     "Bring protocols, pools and quotes of a store up to date."
-    report, chains, tables = FetchReport(*fetch_window(days, since, until)), check_names(chains, CHAINS, 'chain'), check_names(tables, TABLES, 'table')
-    store, api, say = store if isinstance(store, MarketStore) else MarketStore(store), api or Api(), say or (lambda text: None)
+    api = api or Api()
+    report, chains, tables = FetchReport(*fetch_window(days, since, until, api.last_day())), check_names(chains, CHAINS, 'chain'), check_names(tables, TABLES, 'table')
+    store, say = store if isinstance(store, MarketStore) else MarketStore(store), say or (lambda text: None)
+    store.ready()
     for table in tables:
         for part in _offers(api, table, chains, report.since, report.until):
             chain, why = (part.chain, part.why) if isinstance(part, Miss) else (part.covers[0][0], '')
@@ -777,6 +780,6 @@ def simulate_quotes(
             n, open_ = at[-1] + 1, (dates >= since).to_numpy()
             cost = quote_costs(venue, chain, venues, networks)
             t = dict(date=dates, asset=asset, venue=venue, chain=chain, price_usd=price*np.exp(venue_deviation(asset, venue, chain, n, seed)[at]),
-                fee=cost['fee'], gas_usd=cost['gas_usd']*gas_factor(chain, n, seed)[at], minutes=cost['minutes'])
+                fee=cost['fee'], gas_usd=cost['gas_usd']*gas_factor(chain, n, seed)[at], minutes=cost['minutes'], costs='assumed')
             parts.append(pd.DataFrame(t)[open_])
     return _simulated(parts, 'quotes', licence)

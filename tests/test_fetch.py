@@ -214,3 +214,46 @@ def test_too_few_days_for_a_run(tmp_path):
     cortex('simulate', '--chains', 'bitcoin', '--since', '2024-01-01', '--until', '2024-03-31', '--store', tmp_path/'s')
     r = subprocess.run([*CORTEX, 'run', '--size', 'tiny', '--data', str(tmp_path/'s'), '--out', str(tmp_path/'run')], capture_output=True, text=True, timeout=100)
     assert r.returncode == 2 and 'the longest has 91 days' in r.stderr and 'cortex data fetch' in r.stderr and 'Traceback' not in r.stderr
+
+def test_a_series_cut_short_goes_on_at_its_page(tmp_path, no_waiting):
+    "What was answered is not asked for again: after a failure on the eighth page, two more requests bring the rest."
+    truth = make_truth(0, ('near',), days=300)
+    n = []
+    def late(key): n.append(key); return '403' if len(n) > 7 else None
+    with MarketServer(truth, page=30, odd=False) as s:
+        s.set_faults(late)
+        args = dict(since='2025-06-01', until=LAST, metrics=['price_usd'], source='binance', store=tmp_path/'s')
+        first = fetch_market(['near'], api=make_api(s), **args)
+        assert first.partial and first.new >= 150
+        s.set_faults(None); s.requests.clear()
+        again = fetch_market(['near'], api=make_api(s), **args)
+        assert not again.partial and len(s.requests) <= 4, len(s.requests)
+    check_store(tmp_path/'s', [('near','price_usd','binance')], truth, '2025-06-01', LAST)
+
+def test_damaged_days_are_fetched_again(program, tmp_path):
+    args = ('fetch','--chains','near','--metrics','tvl_usd','--days','30')
+    cortex(*args, url=program, cwd=tmp_path)
+    before = MarketStore(tmp_path/'market').rows()
+    for f in (tmp_path/'market'/'market').rglob('*.parquet'): os.truncate(f, 500)
+    r = cortex(*args, url=program, cwd=tmp_path)
+    assert 'damaged and set aside' in r.stdout + cortex('status', cwd=tmp_path).stdout
+    cortex(*args, url=program, cwd=tmp_path)
+    after = MarketStore(tmp_path/'market').rows()
+    assert before.value.tolist() == after.value.tolist()
+
+def test_a_silent_publisher_is_not_an_answer(tmp_path, no_waiting):
+    "A source that stopped a month ago is kept, the next one is asked, and if there is none the days are listed."
+    truth = dict(TRUTH); truth['near','tvl_usd'] = TRUTH['near','tvl_usd'][:-30]
+    with MarketServer(truth) as s:
+        report = fetch_market(['near'], since=FIRST, until=LAST, metrics=['tvl_usd'], store=tmp_path/'s', api=make_api(s))
+    assert report.partial and 'days early' in report.missing[0][2] and len(MarketStore(tmp_path/'s').rows()) > 20
+
+def test_a_place_that_cannot_be_used_is_refused_before_anybody_is_asked(server, tmp_path):
+    server.set_faults(None); server.requests.clear()
+    (tmp_path/'file').write_text('x'); (tmp_path/'full').mkdir(); (tmp_path/'full'/'letter.txt').write_text('dear')
+    cortex('simulate', '--chains', 'near', '--since', '2024-01-01', '--until', '2024-03-31', '--store', tmp_path/'sim')
+    for place in ('file','full','sim'):
+        r = cortex('fetch', '--chains', 'near', '--days', '3', '--store', tmp_path/place, url=server.url, check=2)
+        assert str(tmp_path/place) in r.stderr and len(r.stderr.strip().splitlines()) == 1, r.stderr
+    assert not server.requests
+    assert 'seed' in cortex('simulate', '--chains', 'near', '--since', '2024-01-01', '--until', '2024-03-31', '--seed', 1, '--store', tmp_path/'sim', check=2).stderr
