@@ -163,11 +163,11 @@ def stage_features(w:Work)->dict:
     return dict(columns=out.shape[1], conditions={k: round(v, 3) for k, v in out.condition.value_counts(normalize=True).sort_index().items()})
 
 # %% ../nbs/20_pipeline.ipynb #ab3e9d0b
-@stage(reads=('data/features.parquet',), writes=('cases/train.jsonl','cases/valid.jsonl','cases/test.jsonl'), planned=False)
+@stage(reads=('data/features.parquet',), writes=('cases/train.jsonl','cases/valid.jsonl','cases/test.jsonl','cases/split.parquet'), planned=False)
 def stage_cases(w:Work)->dict:
     "Cut the frame into cases and split them in time, purged and embargoed."
-    from cortex.artifacts import load_frame, read_meta, save_rows, CortexError
-    from cortex.cases import case_to_row, early_ends, make_cases, split_cases, split_dates
+    from cortex.artifacts import load_frame, read_meta, save_frame, save_rows, CortexError
+    from cortex.cases import case_to_row, early_ends, make_cases, split_cases, split_dates, split_report
     from cortex.splits import check_leaks
     path = w.file('data/features.parquet')
     features, meta = load_frame(path), read_meta(path)
@@ -175,6 +175,7 @@ def stage_cases(w:Work)->dict:
     cases = make_cases(features, horizon=HORIZON, every=HORIZON, source=meta['source'])
     parts = dict(zip(('train','valid','test'), split_cases(cases, valid_from, test_from)))
     check_leaks(*parts.values())
+    save_frame(w.file('cases/split.parquet'), split_report(*parts.values()), source=meta['source'], licence=meta['licence'])
     for name, part in parts.items():
         if not part: raise CortexError(f"The {name} part has no case: the data has too few days (cuts at {valid_from} and {test_from}).")
         save_rows(w.file(f'cases/{name}.jsonl'), [case_to_row(c) for c in part], source=meta['source'], licence=meta['licence'], parents={'features': meta['hash']})
@@ -227,12 +228,16 @@ def _cases(w:Work, part:str)->list:
     return w.memo[part]
 
 def _problems(w:Work, part:str, n:int, seed:int)->list[dict]:
-    "Draw balanced problems from the cases of one part; each knows its window."
+    "Draw problems from the cases of one part; each knows its window."
     from cortex.cases import window_of
+    from cortex.splits import check_prompts
     from cortex.synthesis import balance, make_problems
     ends = w.run.state['stages']['cases']['ends']
     problems = [p | dict(window=window_of(p['task'].asof, ends.get(p['task'].target, ()))) for p in make_problems(_cases(w, part), TARGETS)]
-    return balance(problems, n, seed)
+    drawn = balance(problems, n, seed, markets=part == 'train')
+    asked = [p for p in drawn if p['outcome'] is not None]
+    if len(asked) >= 10: check_prompts([p['task'].prompt for p in asked], [p['outcome'] for p in asked])  # fewer can prove nothing
+    return drawn
 
 # %% ../nbs/20_pipeline.ipynb #d4fd4118
 @stage(reads=('cases/train.jsonl',), after=('weights',), planned=False)
@@ -268,7 +273,6 @@ def stage_plan(w:Work)->dict:
 def stage_tables(w:Work)->dict:
     "Ask the teacher, keep what verifies, and write the training and test tables."
     from cortex.artifacts import read_meta, save_rows
-    from cortex.splits import check_prompts
     from cortex.synthesis import keep_verified, synthesis_report, synthesize, to_grpo, to_sft
     info, source = {}, read_meta(w.file('cases/train.jsonl'))
     for name, part, n, seed in (('sft','train',w.plan['rows'],w.seed), ('sft_valid','valid',min(32, w.plan['rows']),w.seed)):
@@ -280,8 +284,6 @@ def stage_tables(w:Work)->dict:
     for name, part, n, seed in (('grpo','train',4*w.plan['grpo_steps'],w.seed+1), ('test','test',w.plan['cases'],w.seed)):
         problems = _problems(w, part, n, seed)
         rows = [r | dict(window=p['window']) for r, p in zip(to_grpo(problems), problems)]
-        asked = [r for r in rows if r['outcome'] is not None]
-        if len(asked) >= 10: check_prompts([r['prompt'] for r in asked], [r['outcome'] for r in asked])  # fewer can prove nothing
         save_rows(w.file(f'tables/{name}.jsonl'), rows, source=source['source'], licence=source['licence'])
         info[name] = len(rows)
     return info
@@ -361,7 +363,7 @@ def stage_judge(w:Work)->dict:
     import pandas as pd
     from cortex.artifacts import load_rows, save_frame
     from cortex.benchmarks import judge, judge_baseline
-    from cortex.rewards import cheat_pairs, hack_resistance
+    from cortex.cheats import cheat_pairs, hack_resistance
     from cortex.scores import BASELINES, fit_baselines
     from cortex.synthesis import synthesize
     from cortex.tasks import Task

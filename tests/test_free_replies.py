@@ -114,6 +114,11 @@ FIRST_TRY = dict(
     more_paid=('right_values_new_meaning','smuggled_as_structure','right_work_wrong_words'),  # 3 of the 4 added later
     fakes_over_half=('parrot','identities','thesis'))                                   # up to 0.75 of the honest reply
 
+# The same after that: all four AUCs on free form, and none of the cheats pays
+FINAL = dict(
+    auc=dict(digits=1.0, other_chain=1.0, flipped=1.0, flipped_forecast=1.0), honest_mean=.966, house_mean=.987, read_and_verified=20/20, forecasts_read=11/11,
+    prose_gap=dict(mean=.021, largest=.066), corruption_rises=0, cheats_paid=(), more_paid=(), fakes_over_half=())
+
 # --- the tests
 
 def test_marks_are_true():
