@@ -19,7 +19,7 @@ from .artifacts import CortexError
 from .tasks import Task
 from .replies import Forecast, asked_forecast, parse_reply
 from .verify import Verification, verify
-from .scores import block_length, diebold_mariano, estimate, forecast_baseline, forecast_scores, verdict
+from .scores import diebold_mariano, estimate, forecast_baseline, forecast_scores, verdict
 from .rewards import RUBRICS, needs, step_credit
 
 # %% ../nbs/16_benchmarks.ipynb #a535cc18

@@ -9,7 +9,7 @@ __all__ = ['CHEATS', 'FAKES', 'FAULTS', 'cheat_pairs', 'hack_resistance']
 import re
 from dataclasses import replace
 from .artifacts import CortexError
-from .metrics import NUMBER, format_value, metric
+from .metrics import NUMBER, format_value
 from .tasks import Task, render_prompt, solve
 from .replies import Forecast, parse_reply
 from .rewards import RUBRICS, Rubric, conclusion_of, gold_reply

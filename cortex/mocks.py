@@ -12,7 +12,7 @@ from dataclasses import replace
 from .artifacts import CortexError
 from .tasks import Task
 from .replies import Forecast, write_reply
-from .rewards import REWARDS, RUBRICS, Rubric, gold_reply, plain_action, sample_problems
+from .rewards import REWARDS, RUBRICS, gold_reply, plain_action, sample_problems
 from .cheats import CHEATS, FAKES, FAULTS, cheat_pairs, hack_resistance
 
 # %% ../nbs/08b_mocks.ipynb #47882082

@@ -13,7 +13,7 @@ __all__ = ['EXTRA', 'AGAIN', 'SANE_WIDTH', 'DEPTH', 'REWARDS', 'CEILINGS', 'WORK
 # %% ../nbs/08_rewards.ipynb #180f3105
 import json, math, re, time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, wraps
 from pathlib import Path
 from .artifacts import CortexError
