@@ -12,8 +12,8 @@ from dataclasses import replace
 from .artifacts import CortexError
 from .tasks import Task
 from .replies import Forecast, write_reply
-from .rewards import REWARDS, RUBRICS, gold_reply, plain_action, sample_problems
-from .cheats import CHEATS, FAKES, FAULTS, cheat_pairs, hack_resistance
+from .rewards import REWARDS, RUBRICS, plain_action, sample_problems
+from .cheats import CHEATS, FAKES, FAULTS, hack_resistance, pair_up, score_cheats
 
 # %% ../nbs/08b_mocks.ipynb #47882082
 def honest_forecast(
@@ -84,21 +84,12 @@ def misranked(
 
 # %% ../nbs/08b_mocks.ipynb #29a1dbae
 def cheat_table(
-    problems:list[dict],   # rows: task, outcome, sigma
-    rubric:str='verified', # a key of `RUBRICS`
+    scored:list,  # of `score_cheats`
 ):  # -> DataFrame: one row per cheat (and 'honest'), mean of every reward over the problems it applies to
     "Show what each cheat earns from every reward."
     import pandas as pd
-    rows = []
-    for i, p in enumerate(problems):
-        t, o, s = p['task'], p['outcome'], p['sigma']
-        gold = gold_reply(t, o, s)
-        other = next((gold_reply(*(q[k] for k in ('task','outcome','sigma'))) for q in problems[i+1:] + problems[:i]
-                      if (q['task'].kind, q['task'].target) == (t.kind, t.target) and q['task'].chain != t.chain), None)
-        replies = {'honest': gold} | {n: r for n, f in CHEATS.items() if (r := f(t, gold, other))}
-        parts = RUBRICS[rubric].components(list(replies.values()), [t.to_json()]*len(replies), [o]*len(replies), [s]*len(replies))
-        rows.append(pd.DataFrame(parts, dtype=float).assign(reply=list(replies)))
-    return pd.concat(rows).groupby('reply', sort=False).mean().reindex(['honest', *CHEATS])
+    rows = [dict(x, reply=name) for _, paid in scored for name, x in paid.items() if x]
+    return pd.DataFrame(rows).set_index('reply').astype(float).groupby('reply', sort=False).mean().reindex(['honest', *CHEATS])
 
 # %% ../nbs/08b_mocks.ipynb #f14ba80f
 def test_report(
@@ -109,9 +100,9 @@ def test_report(
     "Test the rewards on tiers and cheats; raise `CortexError` that names every failure."
     import pandas as pd
     problems = sample_problems(per_kind)
-    tiers, cheats = tier_table(problems, rubric), cheat_table(problems, rubric)
-    scored = cheat_pairs(*([p[k] for p in problems] for k in ('task','outcome','sigma')), RUBRICS[rubric])
-    pairs = pd.DataFrame(scored)
+    tiers, scored = tier_table(problems, rubric), score_cheats(*([p[k] for p in problems] for k in ('task','outcome','sigma')), RUBRICS[rubric])
+    cheats, paired = cheat_table(scored), pair_up(scored)
+    pairs = pd.DataFrame(paired)
     able = pairs.dropna(subset='cheating')
     faults = misranked(tiers) + [f'cheat {r.cheat} on {r.task_id}: {r.cheating:.3f}, honest {r.honest:.3f}' for r in able[able.cheating >= able.honest].itertuples()]
     faults += [f'fake {r.cheat} on {r.task_id} earns {r.cheating/r.honest:.2f} of honest' for r in able[able.cheat.isin(FAKES) & (able.cheating > .5*able.honest)].itertuples()]
@@ -121,6 +112,6 @@ def test_report(
     kinds = able.assign(good=able.cheating < able.honest).groupby('kind', sort=False).good.agg(['mean','size']).rename(columns={'mean':'resistance','size':'pairs'})
     idle = pairs[pairs.cheating.isna()]
     text = '\n\n'.join([f'Quality tiers, mean over {len(problems)} tasks of {len(kinds)} kinds, rubric {rubric}', show(means), 'Cheats', show(cheats),
-        f'Hack resistance {hack_resistance(scored):.3f} of {len(able)} pairs, {able.cheat.nunique()} cheats; {len(idle)} pairs do not apply', kinds.round(3).to_string()])
+        f'Hack resistance {hack_resistance(paired):.3f} of {len(able)} pairs, {able.cheat.nunique()} cheats; {len(idle)} pairs do not apply', kinds.round(3).to_string()])
     if faults: raise CortexError('\n'.join([text, '', f'{len(faults)} failures:', *faults]))
     return text
