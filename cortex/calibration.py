@@ -80,6 +80,7 @@ def pit_table(
 )->pd.DataFrame:  # one row per bin: from, to, n, share, lo, hi (Wilson, 95%), expected
     "Count how often the outcome fell at each level of its forecast."
     u = np.asarray(levels, float).ravel(); u = u[~np.isnan(u)]
+    if len(u) and not (0 <= u.min() and u.max() <= 1): raise CortexError(f"levels run from {u.min():g} to {u.max():g}: they must lie in 0..1.")
     n = np.bincount(np.minimum((u*bins).astype(int), bins - 1), minlength=bins)
     ci = np.array([wilson_ci(int(k), len(u)) for k in n])
     return pd.DataFrame({'from': np.arange(bins)/bins, 'to': np.arange(1, bins + 1)/bins, 'n': n, 'share': n/max(len(u), 1),
