@@ -6,8 +6,8 @@
 __all__ = ['Days', 'TARGETS', 'SHARES', 'WINDOW', 'LEAST', 'PRIOR', 'TREND', 'SPANS', 'RATIOS', 'OTHERS', 'CONDITIONS', 'FLAT',
            'WILD', 'LOW', 'HIGH', 'COLOURS', 'on_days', 'lag', 'doubled', 'trailing', 'target_change',
            'weekday_adjusted', 'trend_gap', 'target_sigma', 'closed_slope', 'known_values', 'forecast_columns',
-           'price_columns', 'level_columns', 'flow_columns', 'ratio_columns', 'Grid', 'others_mean', 'comovement',
-           'others_median', 'cross_columns', 'add_features', 'condition_measures', 'label_condition',
+           'price_columns', 'condition_measures', 'level_columns', 'flow_columns', 'ratio_columns', 'Grid',
+           'others_mean', 'comovement', 'others_median', 'cross_columns', 'add_features', 'label_condition',
            'explain_condition', 'plot_condition', 'check_causal', 'feature_report']
 
 # %% ../nbs/03_features.ipynb #6c62463e
@@ -221,6 +221,20 @@ def price_columns(
     out = {f'drawdown_{h}d': x/trailing(x, h, 'max', h//3) - 1 for h in (90, 365)}
     return out | {'volatility_30d': trailing(_log(x) - lag(_log(x), 1), 30, 'std', 25)*365**.5}
 
+# %% ../nbs/03_features.ipynb #bdfbbd9c
+@on_days
+def condition_measures(
+    price:Days,   # (N,) one price per day
+)->dict[str,Days]:    # move_30d, volatility_ratio_14d, place_365d; NaN without a price, 90 days of them in the year, 25 in the month, 12 in the fortnight
+    "Measure a price in units of its own past year."
+    log = _log(price)
+    r = log - lag(log, 1)
+    usual, low, high = trailing(r, 365, 'std', 90), trailing(log, 365, 'min', 90), trailing(log, 365, 'max', 90)
+    usual = np.where(usual > 1e-9, usual, np.nan)
+    out = dict(move_30d=trailing(r, 30, 'sum', 25)/(usual*30**.5), volatility_ratio_14d=trailing(r, 14, 'std', 12)/usual,
+               place_365d=np.where(high > low, (log - low)/(high - low), np.nan))
+    return {k: np.where(price > 0, v, np.nan) for k, v in out.items()}
+
 # %% ../nbs/03_features.ipynb #f69a437c
 @on_days
 def level_columns(
@@ -372,7 +386,7 @@ def _metric_columns(
     "Compute all features of one metric, for all chains at once."
     x, spans = known_values(x, name), tuple(sorted({*SPANS, *horizons}))
     out = level_columns(x, name, spans) if METRICS[name].kind == 'level' else flow_columns(x, name, spans)
-    if name == 'price_usd': out |= price_columns(x) | cross_columns(x, lead)
+    if name == 'price_usd': out |= price_columns(x) | condition_measures(x) | cross_columns(x, lead)
     for h in horizons if name in TARGETS else (): out |= forecast_columns(x, name, h)
     return out
 
@@ -396,19 +410,6 @@ def add_features(
     return pd.concat([frame, pd.DataFrame(made, index=frame.index)], axis=1)
 
 # %% ../nbs/03_features.ipynb #c50c38de
-@on_days
-def condition_measures(
-    price:Days,   # (N,) one price per day
-)->dict[str,Days]:    # 'month', 'wild', 'place'; NaN without 90 days of prices in the year, 25 in the month, 12 in the fortnight
-    "Measure a price in units of its own past year."
-    log = np.log(np.where(price > 0, price, np.nan))
-    r = log - lag(log, 1)
-    usual, low, high = trailing(r, 365, 'std', 90), trailing(log, 365, 'min', 90), trailing(log, 365, 'max', 90)
-    usual = np.where(usual > 1e-9, usual, np.nan)
-    return dict(month=trailing(r, 30, 'sum', 25)/(usual*30**.5), wild=trailing(r, 14, 'std', 12)/usual,
-                place=np.where(high > low, (log - low)/(high - low), np.nan))
-
-# %% ../nbs/03_features.ipynb #3d6e66b6
 CONDITIONS = ('bull','bear','sideways','volatile','recovery','correction','accumulation','distribution','unknown')
 FLAT, WILD, LOW, HIGH = .6, 1.5, .3, .7   # usual months; times the year's volatility; of the year's range
 
@@ -416,21 +417,20 @@ def _condition(
     m:dict[str,Days],  # from `condition_measures`
 )->np.ndarray:         # positions in CONDITIONS
     "Apply the table of rules."
-    month, wild, place = (np.asarray(m[k]) for k in ('month','wild','place'))
-    up, down, upper = month > FLAT, month < -FLAT, place >= .5
-    rules = {'unknown': np.isnan(month) | np.isnan(wild) | np.isnan(place), 'volatile': wild > WILD, 'bull': up & upper, 'recovery': up,
+    move, ratio, place = (np.asarray(m[k]) for k in ('move_30d','volatility_ratio_14d','place_365d'))
+    up, down, upper = move > FLAT, move < -FLAT, place >= .5
+    rules = {'unknown': np.isnan(move) | np.isnan(ratio) | np.isnan(place), 'volatile': ratio > WILD, 'bull': up & upper, 'recovery': up,
              'correction': down & upper, 'bear': down, 'accumulation': place < LOW, 'distribution': place > HIGH}
     return np.select(list(rules.values()), [CONDITIONS.index(k) for k in rules], CONDITIONS.index('sideways'))
 
-# %% ../nbs/03_features.ipynb #9eb922a8
+# %% ../nbs/03_features.ipynb #aa130e12
 def _measured(
     frame:pd.DataFrame,  # market frame with price_usd
-)->dict[str,np.ndarray]: # (N,) month, wild, place and condition (position in CONDITIONS) of every row
+)->dict[str,np.ndarray]: # (N,) the three measures and the condition (position in CONDITIONS) of every row
     "Measure every row of a frame."
     if 'price_usd' not in frame: raise CortexError(f"the condition needs price_usd; the frame has {', '.join(map(str, frame.columns[:8]))}.")
     grid = Grid(frame)
-    price = grid.spread(frame.price_usd)
-    m = {k: grid.gather(np.where(price > 0, v, np.nan)) for k, v in condition_measures(price).items()}
+    m = {k: grid.gather(v) for k, v in condition_measures(grid.spread(frame.price_usd)).items()}
     return m | {'condition': _condition(m)}
 
 def label_condition(
@@ -485,7 +485,7 @@ def explain_condition(
     m, grid = _measured(frame), Grid(frame)
     names = np.array(CONDITIONS, object)[m['condition']]
     with np.errstate(all='ignore'): missing = grid.gather(_unmeasured(grid.spread(frame.price_usd)))
-    return pd.DataFrame(dict(condition=names, reason=[_reason(*r) for r in zip(names, m['month'], m['wild'], m['place'], missing)]), frame.index)
+    return pd.DataFrame(dict(condition=names, reason=[_reason(*r) for r in zip(names, m['move_30d'], m['volatility_ratio_14d'], m['place_365d'], missing)]), frame.index)
 
 # %% ../nbs/03_features.ipynb #97e444a7
 COLOURS = dict(bull='tab:green', recovery='yellowgreen', bear='tab:red', correction='tab:orange', volatile='black',

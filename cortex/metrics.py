@@ -62,6 +62,9 @@ def _derived()->dict[str,Metric]:
         'nvt': Metric('nvt','','ratio',0,1e9,'market cap over value moved in the day'),
         'drawdown_90d': Metric('drawdown_90d','%','change',-1,0,'price below its 90-day high'),
         'drawdown_365d': Metric('drawdown_365d','%','change',-1,0,'price below its high of the year'),
+        'move_30d': Metric('move_30d','','change',-1e3,1e3,'log price change over 30 days, in units of a usual month of the year'),
+        'volatility_ratio_14d': Metric('volatility_ratio_14d','','ratio',0,1e3,'volatility of two weeks over that of the year'),
+        'place_365d': Metric('place_365d','','ratio',0,1,"where the price stands between the year's low (0) and high (1), on a log scale"),
         'volatility_30d': Metric('volatility_30d','%','ratio',0,1e3,'yearly volatility, from the last 30 days'),
         'corr_bitcoin_90d': Metric('corr_bitcoin_90d','','ratio',-1,1,"correlation of daily returns with bitcoin's over 90 days"),
         'corr_market_90d': Metric('corr_market_90d','','ratio',-1,1,"correlation of daily returns with the other chains' mean over 90 days"),
@@ -83,9 +86,10 @@ def _terms()->dict[str,Metric]:
     "List the figures that questions about risk and opportunity bring with them."
     rows = [
         ('peers_ret_7d','%','change',-1,1e4,'median price change of the other chains over 7 days'),
-        ('usual_30d','%','ratio',0,100,'usual size of a 30-day price change'),
+        ('limit_move','','ratio',0,100,"month's move, in usual months, that counts as rising or falling"),
+        ('limit_volatility_ratio','','ratio',0,100,'volatility of two weeks over that of the year that counts as volatile'),
+        ('middle_place','','ratio',0,1,"place that divides the halves of the year's range"),
         ('high_365d','USD','ratio',1e-9,1e7,'highest price of the year'),
-        ('limit_depth','','ratio',0,100,'usual months below the high that still count as near'),
         ('market_fall','%','change',-1,0,'a fall of the market, supposed'),
         ('position_usd','USD','ratio',0,1e12,'value held'),
         ('loss_limit_usd','USD','ratio',0,1e12,'largest loss that is acceptable'),

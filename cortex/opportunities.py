@@ -9,8 +9,8 @@ __all__ = ['COLUMNS', 'BOUNDS', 'TEXT_LIMIT', 'VENUES', 'NETWORKS', 'TICKERS', '
            'daily_rows', 'list_protocols', 'protocol_tvl', 'protocol_fees', 'fetch_protocols', 'list_pools',
            'fetch_pool_history', 'fetch_pools', 'token_keys', 'token_prices', 'as_quotes', 'fetch_exchange_quotes',
            'fetch_token_quotes', 'fetch_quotes', 'fetch_opportunities', 'protocol_share', 'simulate_protocols',
-           'PoolKind', 'pool_yield', 'market_mood', 'simulate_pools', 'venue_deviation', 'gas_factor', 'places',
-           'simulate_quotes']
+           'PoolKind', 'pool_yield', 'market_mood', 'simulate_pools', 'cost_band', 'venue_deviation', 'gas_factor',
+           'places', 'simulate_quotes']
 
 # %% ../nbs/02e_opportunities.ipynb #9c841706
 import re
@@ -732,20 +732,28 @@ def simulate_pools(
     return _simulated(parts, 'pools', licence)
 
 # %% ../nbs/02e_opportunities.ipynb #6017b0f2
-SPREAD = dict(exchange=.0004, dex=.0005)       # usual deviation of a venue's price from the common one, fraction
-DISLOCATION = dict(rate=1/100, mean=.0080)     # jumps per day; mean size, fraction
+SPREAD = dict(exchange=.0003, dex=.0004)          # usual deviation of a venue's price from the common one, fraction; a sixth of its band comes on top
+DISLOCATION = dict(rate=1/6,  mean=3., decay=.6)  # jumps per day and coin; mean size in bands; what a day leaves of one
+
+def cost_band(
+    cost:dict,  # from `quote_costs`
+)->float:       # fraction
+    "Add up what one trade of $10,000 costs: fee, five basis points of slippage, gas."
+    return cost['fee'] + .0005 + (cost['gas_usd'] if cost['gas_usd'] == cost['gas_usd'] else 0)/10_000
 
 def venue_deviation(
     asset:str, venue:str, chain:str,
     n:int,      # days from the origin
     seed:int=0,
+    band:float=.0015,  # from `cost_band`
+    rate:float=.03,    # jumps per day
 )->np.ndarray:  # (n,) log deviation from the common price
     "Draw how far a venue's price is from the common one."
-    names = ('quotes', asset, venue, chain)
+    names, d = ('quotes', asset, venue, chain), DISLOCATION
     u = stream(seed, *names, 'jump').random((n, 3))
-    jump = np.where(u[:,0] < DISLOCATION['rate'], -DISLOCATION['mean']*np.log1p(-u[:,1])*np.where(u[:,2] < .5, -1, 1), 0)
-    sd = SPREAD['dex' if venue == 'dex' else 'exchange']
-    return decaying_sum(sd*np.sqrt(1 - .3**2)*unit_t(stream(seed, *names, 'spread'), n, 6) + jump, .3)
+    jump = np.where(u[:,0] < rate, -d['mean']*band*np.log1p(-u[:,1])*np.where(u[:,2] < .5, -1, 1), 0)
+    sd = SPREAD['dex' if venue == 'dex' else 'exchange'] + band/6
+    return decaying_sum(sd*np.sqrt(1 - .3**2)*unit_t(stream(seed, *names, 'spread'), n, 6), .3) + decaying_sum(jump, d['decay'])
 
 def gas_factor(
     chain:str,
@@ -776,10 +784,11 @@ def simulate_quotes(
     parts = []
     for home, dates, price, at in _days(frame, 'price_usd'):
         asset = CHAINS[home].ticker if home in CHAINS else ''
-        for venue, chain, since in places(asset, venues, tokens) if asset else ():
+        where = places(asset, venues, tokens) if asset else ()
+        for venue, chain, since in where:
             n, open_ = at[-1] + 1, (dates >= since).to_numpy()
             cost = quote_costs(venue, chain, venues, networks)
-            t = dict(date=dates, asset=asset, venue=venue, chain=chain, price_usd=price*np.exp(venue_deviation(asset, venue, chain, n, seed)[at]),
+            t = dict(date=dates, asset=asset, venue=venue, chain=chain, price_usd=price*np.exp(venue_deviation(asset, venue, chain, n, seed, cost_band(cost), DISLOCATION['rate']/len(where))[at]),
                 fee=cost['fee'], gas_usd=cost['gas_usd']*gas_factor(chain, n, seed)[at], minutes=cost['minutes'], costs='assumed')
             parts.append(pd.DataFrame(t)[open_])
     return _simulated(parts, 'quotes', licence)

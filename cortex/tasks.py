@@ -23,6 +23,7 @@ from statistics import median
 from typing import Callable
 from .artifacts import CortexError
 from .metrics import Metric, as_shown, format_value, metric
+from .features import FLAT, HIGH, WILD
 from .cases import Outcome, Snapshot
 
 # %% ../nbs/05_tasks.ipynb #831fb7e3
@@ -215,7 +216,7 @@ def ask(
     condition:str|None=None,  # to show; None for the snapshot's
 )->Task|None:          # None where the snapshot lacks what the question needs
     "Ask for the calculations of `rows` that the snapshot's figures allow."
-    shown = as_displayed(figures)
+    shown = as_displayed({n: x for n, x in figures.items() if x is not None and metric(n).lo <= x <= metric(n).hi})   # beyond the registry it is no figure of this world
     can = can_do(rows, shown)
     if len(can) < least: return None
     used = {n for step, _ in can for n in step.operands}
@@ -233,23 +234,31 @@ def shown_figures(s:Snapshot, *names:str)->dict:
     return {n: s.metrics.get(n, s.features.get(n)) for n in names}
 
 # %% ../nbs/05_tasks.ipynb #8070602e
-_MOVE, _NEAR = .6, 1.75  # in usual months: what counts as a move, and how far below the high is still near
-CONDITION = ((Step('month_move', ('ret_30d', '/', 'usual_30d'), '', True), 'month_move (ret_30d over usual_30d)'),
-             (Step('high_room', ('limit_depth', '+', 'drawdown_365d', '/', 'usual_30d'), '', True), 'high_room (limit_depth plus drawdown_365d over usual_30d)'))
+CONDITION = ((Step('rise', ('move_30d', '-', 'limit_move'), '', True), 'rise (move_30d - limit_move)'),
+             (Step('fall', ('move_30d', '+', 'limit_move'), '', True), 'fall (move_30d + limit_move)'),
+             (Step('heat', ('volatility_ratio_14d', '-', 'limit_volatility_ratio'), '', True), 'heat (volatility_ratio_14d - limit_volatility_ratio)'),
+             (Step('height', ('place_365d', '-', 'middle_place'), '', True), 'height (place_365d - middle_place)'))
+_AWAY = round(HIGH - .5, 3)  # height of a flat month that counts as near the high; as far below as near the low
 
 def make_condition(s:Snapshot, target:None=None)->Task|None:
-    "Ask for the market condition from the month's return and the fall from the high."
-    sigma = next((s.features[n]*(30/h)**.5 for h in (30, 7, 1) if (n := f'price_usd_sigma_{h}d') in s.features), None)
-    rule = ('Name the condition: a month_move above six tenths rises, below minus six tenths falls, else is flat; a positive high_room is near the high, else far. '
-            'Rising: bull near, recovery far. Falling: correction near, bear far. Flat: distribution near, accumulation far.')
-    return ask('market.condition', s, CONDITION, {'usual_30d': sigma, 'limit_depth': _NEAR} | shown_figures(s, 'ret_30d', 'drawdown_365d'), rule, least=2, condition='')
+    "Ask for the market condition from the month's move, the volatility and the place in the year's range."
+    figures = shown_figures(s, 'move_30d', 'volatility_ratio_14d', 'place_365d') | {'limit_move': FLAT, 'limit_volatility_ratio': WILD, 'middle_place': .5}
+    rule = (f'Name the condition, the first that fits: volatile if heat is above 0; with rise above 0, bull if height is 0 or more, else recovery; with fall below 0, correction if height is 0 or more, else bear; '
+            f'accumulation if height is below -{_AWAY}; distribution if it is above {_AWAY}; else sideways.')
+    task = ask('market.condition', s, CONDITION, figures, rule, least=4, condition='')
+    if task is None: return None
+    exact, written = (decide_condition(task, work_out(solve_condition(task), *x)) for x in ((figures,), (task.shown, True)))
+    return task if exact == written else None
 
 def solve_condition(task:Task)->tuple[Step,...]: return steps_asked(CONDITION, task)
 
 def decide_condition(task:Task, results:dict)->str:
     "Name the condition by the rule of the question."
-    near, move = results['high_room'] > 0, results['month_move']
-    return ('bull' if near else 'recovery') if move > _MOVE else ('correction' if near else 'bear') if move < -_MOVE else 'distribution' if near else 'accumulation'
+    rise, fall, heat, height = (results[step.name] for step, _ in CONDITION)
+    if heat > 0: return 'volatile'
+    if rise > 0: return 'bull' if height >= 0 else 'recovery'
+    if fall < 0: return 'correction' if height >= 0 else 'bear'
+    return 'accumulation' if height < -_AWAY else 'distribution' if height > _AWAY else 'sideways'
 
 # %% ../nbs/05_tasks.ipynb #9b8dc843
 USERS = ((Step('tx_per_address', ('tx_count_mean_7d', '/', 'active_addresses_mean_7d')), 'tx per address of the week'),
@@ -259,7 +268,8 @@ USERS = ((Step('tx_per_address', ('tx_count_mean_7d', '/', 'active_addresses_mea
 def make_users(s:Snapshot, target:None=None)->Task|None:
     "Ask how the chain is used and whether its users grow."
     figures = shown_figures(s, 'tx_count_mean_7d', 'active_addresses_mean_7d', 'active_addresses_mean_28d', 'active_senders', 'active_receivers')
-    return ask('market.users', s, USERS, figures)
+    growth = any(step.name == 'user_growth' for step, _ in can_do(USERS, as_displayed(figures)))
+    return ask('market.users', s, USERS, figures, 'Say whether users are growing or shrinking, mixed if neither.' if growth else '')
 
 def solve_users(task:Task)->tuple[Step,...]: return steps_asked(USERS, task)
 
@@ -277,7 +287,7 @@ def make_correlation(s:Snapshot, target:None=None)->Task|None:
     "Ask how much of the chain's week is its own."
     peers = sorted(x for x in s.peers.values() if x is not None and math.isfinite(x))
     figures = {'peers_ret_7d': median(peers) if len(peers) >= 3 else None} | shown_figures(s, 'ret_7d', 'beta_market_90d', 'corr_market_90d')
-    return ask('market.correlation', s, CORRELATION, figures, least=2)
+    return ask('market.correlation', s, CORRELATION, figures, 'Say whether it is stronger or weaker than the others, by its relative strength, or in line.', least=2)
 
 def solve_correlation(task:Task)->tuple[Step,...]: return steps_asked(CORRELATION, task)
 
