@@ -273,7 +273,9 @@ def stage_plan(w:Work)->dict:
 def stage_tables(w:Work)->dict:
     "Ask the teacher, keep what verifies, and write the training and test tables."
     from cortex.artifacts import read_meta, save_rows
-    from cortex.synthesis import keep_verified, synthesis_report, synthesize, to_grpo, to_sft
+    from cortex.dataset import to_grpo, to_sft
+    from cortex.keeping import keep_verified, synthesis_report
+    from cortex.synthesis import synthesize
     info, source = {}, read_meta(w.file('cases/train.jsonl'))
     for name, part, n, seed in (('sft','train',w.plan['rows'],w.seed), ('sft_valid','valid',min(32, w.plan['rows']),w.seed)):
         problems = _problems(w, part, n, seed)

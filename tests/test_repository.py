@@ -114,7 +114,7 @@ def test_no_paths_of_one_machine():
 def test_no_secrets_are_tracked():
     assert [f.name for f in tracked() if f.name == '.env'] == []
     empty = re.findall(r'^([A-Z_]+)=(.*)$', (ROOT/'.env.example').read_text(), re.M)
-    assert dict(empty) == dict.fromkeys('OPENROUTER_API_KEY COINGECKO_API_KEY NEARBLOCKS_API_KEY FLIPSIDE_URL FLIPSIDE_API_KEY WANDB_API_KEY HF_TOKEN'.split(), '')
+    assert dict(empty) == dict.fromkeys('OPENROUTER_API_KEY DEEPSEEK_API_KEY CORTEX_TEACHER_KEY COINGECKO_API_KEY NEARBLOCKS_API_KEY FLIPSIDE_URL FLIPSIDE_API_KEY WANDB_API_KEY HF_TOKEN'.split(), '')
 
 def test_site_lists_every_notebook():
     text = (ROOT/'_quarto.yml').read_text(encoding='utf-8')
