@@ -13,36 +13,61 @@ from collections.abc import Callable, Mapping
 from bisect import bisect_right as bisect
 from dataclasses import dataclass, field, fields as dataclass_fields
 from datetime import date, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from numbers import Real
 from typing import NamedTuple
 from .artifacts import CortexError
 from .metrics import Metric, Quantity, as_shown, format_value, metric
+from .catalogue import CHAINS
 from .cases import Snapshot
 from .tasks import Task, render_prompt, solve, work_out
-from .replies import HIDDEN, NUMBER_IN_TEXT, Forecast, Reply, clean_line, fold, names_for, parse_reply, phrase_book, read_text
+from .replies import COINS, HIDDEN, NUMBER_IN_TEXT, Forecast, Reply, clean_line, fold, names_for, parse_reply, phrase_book, phrases, read_text
 
 # %% ../nbs/06_verify.ipynb #96efee25
 _MONTHS = 'jan feb mar apr may jun jul aug sep oct nov dec'.split()
 _MONTH = r'(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sep(?:t(?:ember)?)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)'
-_TOKEN = re.compile(r'\s{0,200}+(?:(?P<word>(?!USD\s?[0-9]|' + _MONTH + r'\.?\s[0-9])[A-Za-z_][A-Za-z0-9_]{0,80})|(?P<tag></?(?:think|answer)>)|(?P<date>[12][0-9]{3}[-/][01][0-9][-/][0-3][0-9](?![0-9])'
+_FRACTIONS = ''.join(map(chr, (*range(0xb2, 0xb4), 0xb9, *range(0xbc, 0xbf), 0x2070, *range(0x2074, 0x207a), *range(0x2080, 0x208a)))) + '\u2150-\u218b\u2460-\u249b\u24ea-\u24ff\u2776-\u2793\u3220-\u3229\u3248-\u324f\u3251-\u325f\u3280-\u3289\u32b1-\u32bf'  # one half, squared, circled seven: figures that are no decimal digits
+_WORDS = r'[a-z]{1,80}+(?![A-Za-z0-9_])(?: [a-z]{1,80}+(?![A-Za-z0-9_])){0,40}'  # a run of plain words is taken in one piece: most of a reply is words
+_FIGURE = re.sub(r'\(\?P<[a-z]+>', '(?:', NUMBER_IN_TEXT)  # its parts are read later, by `read_text`
+_TOKEN = re.compile(r'\s{0,200}+(?:(?P<words>' + _WORDS + r')|(?P<mark>[,;:|]|\.(?![0-9]))|(?P<eq>[=≈≃≅])|(?P<op>[-+*/×÷−–‒‑·∕⁄^])|(?P<open>\()|(?P<close>\))|(?P<word>[a-z_][A-Za-z0-9_]{0,80}|(?!USD\s?[0-9]|' + _MONTH + r'\.?\s[0-9])[A-Z][A-Za-z0-9_]{0,80})|(?P<tag></?(?:think|answer)>)|(?P<date>[12][0-9]{3}[-/][01][0-9][-/][0-3][0-9](?![0-9])'
     r'|[0-9]{1,2}(?:st|nd|rd|th)?\s(?:of\s)?' + _MONTH + r'\b\.?(?:,?\s[12][0-9]{3}\b)?|' + _MONTH + r'\.?\s[0-9]{1,2}(?:st|nd|rd|th)?\b(?![.,]?[0-9%])(?:,?\s[12][0-9]{3}\b)?)'
-    r'|(?P<cite>\[(?=[\s(]{0,12}[A-Za-z])[^\[\]\n]{1,60}\])|(?P<ordinal>[0-9]{1,3}(?:st|nd|rd|th)\b)'
-    r'|(?P<days>[0-9]{1,3}[\s-]?(?:d(?:ays?)?|h(?:ours?)?|weeks?|months?|years?)(?![A-Za-z0-9]))|(?P<number>' + NUMBER_IN_TEXT + r')'
-    r'|(?P<eq>[=≈≃≅])|(?P<op>[-+*/×÷−–‒‑·∕⁄])|(?P<open>\()|(?P<close>\))|(?P<over>\}\s?\{)|(?P<alien>\d{1,40})'
-    r'|(?P<hidden>' + HIDDEN.pattern + r')|(?P<other>[^\w\s()\[\]{}=≈≃≅+*/×÷−–‒‑·∕⁄$.,;:|~→⇒>-]{1,200}|(?:USD|[A-Z][a-z]{2,8})|.))', re.S)
+    r'|(?P<cite>\[(?=[\s(]{0,12}[A-Za-z])[^\[\]\n]{1,120}\])|(?P<ordinal>[0-9]{1,3}(?:st|nd|rd|th)\b)'
+    r'|(?P<days>[0-9]{1,3}[\s-]?(?:d(?:ays?)?|h(?:ours?|rs?)?|w(?:eeks?|ks?)?|months?|mo|y(?:ears?|rs?)?)(?![A-Za-z0-9]))|(?P<number>' + _FIGURE + r')'
+    r'|(?P<over>\}\s?\{)|(?P<alien>[\d' + _FRACTIONS + r']{1,40})'
+    r'|(?P<hidden>' + HIDDEN.pattern + r')|(?P<other>[^\w\s()\[\]{}=≈≃≅+*/×÷−–‒‑·∕⁄^$.,;:|~→⇒>√-]{1,200}|(?:USD|[A-Z][a-z]{2,8})|.))', re.S)
+_FUNCTIONS = {'sqrt':math.sqrt, '√':math.sqrt, 'abs':abs, 'exp':math.exp, 'ln':math.log} | dict.fromkeys(('log','log10','log2','pow','max','min','round','mean','avg','sum','mod','cbrt','sin','cos','tanh'))
 _OPS = {'−':'-', '–':'-', '‒':'-', '‑':'-', '×':'*', '·':'*', '÷':'/', '∕':'/', '⁄':'/'}
 
 class Token(NamedTuple):
     "Hold one piece of a line."
-    kind:str                    # 'number', 'op', 'eq', 'open', 'close', 'cite', 'word', 'date', 'days', 'ordinal', 'tag', 'alien', 'hidden' or 'other'
+    kind:str                    # 'number', 'op', 'func', 'eq', 'open', 'close', 'cite', 'word', 'date', 'days', 'ordinal', 'tag', 'alien', 'hidden' or 'other'
     start:int                   # position in the whole text
     end:int
     text:str                    # normalised for operators
     value:Quantity|None=None    # of numbers, sign included
 
+_PLAIN = {'mark':'other', 'word':'word', 'cite':'cite', 'eq':'eq', 'close':'close', 'tag':'tag'}  # group of `_TOKEN` -> kind, where a match is one token as it stands
 _tuple = tuple.__new__  # half of the time that `Token(...)` takes
 
 # %% ../nbs/06_verify.ipynb #7093e67e
+def _sign_of_number(before:list[Token], at:int)->Token|None:
+    "Find the sign that belongs to a number at position `at`, given the tokens before it."
+    if not before or before[-1].kind != 'op' or before[-1].text not in '+-': return None
+    sign, left = before[-1], before[-2].kind if len(before) > 1 else None
+    touches = sign.end == at
+    if not touches and left not in ('eq','op','open'): return None
+    if left not in ('number','cite','close','days'): return sign
+    if left in ('number','close') or not touches or sign.start == before[-2].end: return None
+    return sign if len(before) < 3 or before[-3].kind not in ('number','close') else None
+
+def _add_token(out:list[Token], kind:str, s:int, e:int, text:str):
+    "Add a piece whose meaning hangs on the token before it, or that is several tokens at once."
+    if kind == 'open' and out and out[-1].end == s and out[-1].text.lower() in _FUNCTIONS: out[-1] = out[-1]._replace(kind='func', text=out[-1].text.lower())
+    if kind == 'alien' and text in '²³' and out and out[-1].end == s and out[-1].kind in ('number','close','cite'): out += [Token('op', s, s, '^'), Token('number', s, e, text, Quantity(2. if text == '²' else 3., '', 1., 1))]
+    elif kind == 'over': out += [Token('close', s, s+1, ')'), Token('op', s, e, '/'), Token('open', e-1, e, '(')]
+    elif kind != 'other' or not text.isspace(): out.append(_tuple(Token, (kind, s, e, text, None)))
+
+# %% ../nbs/06_verify.ipynb #acb4956f
 def tokenize(
     line:str,
     at:int=0,  # position of the line in the whole text
@@ -50,19 +75,18 @@ def tokenize(
     "Cut one line into tokens, with signs attached to the numbers they belong to."
     line, out = clean_line(line).rstrip(), []
     for m in _TOKEN.finditer(line):
-        kind = m.lastgroup; text = m[kind]; s, e = m.span(kind)
-        if kind == 'word': out.append(_tuple(Token, (kind, at+s, at+e, text, None))); continue
-        if kind == 'over': out += [Token('close', at+s, at+s+1, ')'), Token('op', at+s, at+e, '/'), Token('open', at+e-1, at+e, '(')]; continue
-        if kind != 'number':
-            if kind != 'other' or not text.isspace(): out.append(Token(kind, at+s, at+e, _OPS.get(text, text) if kind == 'op' else text))
-            continue
-        sign = out[-1] if out and out[-1].kind == 'op' and out[-1].text in '+-' else None
-        before = out[-2].kind if len(out) > 1 else None
-        if sign and (before not in ('number','cite','close','days') or before != 'number' and before != 'close' and sign.end == at+s and sign.start > out[-2].end
-                     and (len(out) < 3 or out[-3].kind not in ('number','close'))) and (sign.end == at+s or before in ('eq','op','open')):
-            out.pop(); s = sign.start - at
-        else: sign = None
-        out.append(Token('number', at+s, at+e, line[s:e], read_text(text, sign is not None and sign.text == '-')))
+        kind, text, e = m.lastgroup, m[m.lastindex], m.end() + at
+        s = e - len(text)
+        if kind == 'words':
+            for word in text.split(' '):
+                e = s + len(word); out.append(_tuple(Token, ('word', s, e, word, None))); s = e + 1
+        elif plain := _PLAIN.get(kind): out.append(_tuple(Token, (plain, s, e, text, None)))
+        elif kind == 'number':
+            sign = _sign_of_number(out, s)
+            if sign: out.pop(); s = sign.start
+            out.append(_tuple(Token, (kind, s, e, line[s-at:e-at], read_text(text, sign is not None and sign.text == '-'))))
+        elif kind == 'op': out.append(_tuple(Token, (kind, s, e, _OPS.get(text, text), None)))
+        else: _add_token(out, kind, s, e, text)
     return out
 
 # %% ../nbs/06_verify.ipynb #25fd5f87
@@ -74,53 +98,73 @@ def _unit(op:str, a:str, b:str, right:float)->str:
     if op == '/' and a == b: return 'ratio'
     a, b = a.replace('ratio',''), b.replace('ratio','')
     if op in '+-': return a if a == b else ''
+    if op == '^': return ''
     if op == '*': return 'USD' if 'USD' in (a,b) and a != b else '%' if '%' in (a,b) and 'USD' not in (a,b) else ''
     return a if b in ('','%') else ''
 
+def _calculate(op:str, a:float, b:float)->float:
+    "Apply one operator to two numbers; only squares, cubes and square roots are powers here."
+    if op == '/' and b == 0: raise CortexError('Division by zero.')
+    if op == '^' and (b not in (2, 3, .5) or a < 0 and b == .5): raise CortexError(f'The power {b:g} is not known.')
+    if op == '^' and abs(a) > 1e100: raise CortexError(f'The result is larger than {_MAX_VALUE:g}.')
+    return {'+':operator.add, '-':operator.sub, '*':operator.mul, '/':operator.truediv, '^':operator.pow}[op](a, b)
+
 def _apply(op:str, a:tuple[float,str], b:tuple[float,str])->tuple[float,str]:
     "Apply one operator to two values with units."
-    if op == '/' and b[0] == 0: raise CortexError('Division by zero.')
-    x = {'+':operator.add, '-':operator.sub, '*':operator.mul, '/':operator.truediv}[op](a[0], b[0])
+    x = _calculate(op, a[0], b[0])
     if not abs(x) <= _MAX_VALUE: raise CortexError(f'The result is larger than {_MAX_VALUE:g}.')
     return x, _unit(op, a[1], b[1], b[0])
 
 # %% ../nbs/06_verify.ipynb #29f0c8e7
-_PRECEDENCE = {'+':1, '-':1, '*':2, '/':2}
+_PRECEDENCE = {'+':1, '-':1, '*':2, '/':2, '^':3}
 
-def _reduce(values:list, ops:list):
+def _call(name:str, a:tuple)->tuple:
+    "Apply a function to a value with its unit."
+    f = _FUNCTIONS.get(name)
+    if f is None: raise CortexError(f'{name} is not known here: sqrt, abs, exp, ln and squares are.')
+    try: x = f(a[0])
+    except (ValueError, OverflowError): raise CortexError(f'{name} of {a[0]:g} is no number.') from None
+    if not abs(x) <= _MAX_VALUE: raise CortexError(f'The result is larger than {_MAX_VALUE:g}.')
+    return x, a[1] if name == 'abs' else '' if isinstance(a[1], str) else (0, 0, 0, False)
+
+def _reduce(values:list, ops:list, apply:Callable=_apply):
     "Apply the topmost operator to the two topmost values."
     if len(values) < 2: raise CortexError('An operand is missing.')
     b, a = values.pop(), values.pop()
-    values.append(_apply(ops.pop(), a, b))
+    values.append(apply(ops.pop(), a, b))
 
 # %% ../nbs/06_verify.ipynb #de5e32b0
 def _compute(
-    tokens:list[Token],  # numbers, operators and brackets; citations are skipped
+    tokens:list[Token],  # numbers, operators, functions and brackets; citations are skipped
+    leaf:Callable|None=None,  # token of a number -> (value, unit); default: as written
+    apply:Callable=_apply,    # how an operator acts on two values with units
 )->tuple[float,str]:  # value and unit
     "Evaluate the tokens of an expression (Dijkstra's shunting-yard)."
     values, ops, last = [], [], 'op'
     items = [t for t in tokens if t.kind != 'cite']
     if len(items) > _MAX_ITEMS: raise CortexError(f'An expression may have {_MAX_ITEMS} parts, this has {len(items)}.')
     for t in items:
-        if t.kind not in ('number','op','open','close'): raise CortexError(f'{t.text!r} is not part of an expression.')
-        operand = t.kind in ('number','open')
-        if operand != (last in ('op','open')): raise CortexError(f'{t.text!r} is out of place.')
-        if t.kind == 'number': values.append((t.value.value, t.value.unit))
+        if t.kind not in ('number','op','open','close','func'): raise CortexError(f'{t.text!r} is not part of an expression.')
+        operand = t.kind in ('number','open','func')
+        if operand != (last in ('op','open','func')): raise CortexError(f'{t.text!r} is out of place.')
+        if t.kind == 'number': values.append(leaf(t) if leaf else (t.value.value, t.value.unit))
+        elif t.kind == 'func': ops.append(t.text)
         elif t.kind == 'open': ops.append('(')
         elif t.kind == 'op':
-            while ops and ops[-1] != '(' and _PRECEDENCE[ops[-1]] >= _PRECEDENCE[t.text]: _reduce(values, ops)
+            while ops and ops[-1] != '(' and _PRECEDENCE[ops[-1]] >= _PRECEDENCE[t.text]: _reduce(values, ops, apply)
             ops.append(t.text)
         elif t.kind == 'close':
-            while ops and ops[-1] != '(': _reduce(values, ops)
+            while ops and ops[-1] != '(': _reduce(values, ops, apply)
             if not ops: raise CortexError('A bracket is closed that was never opened.')
             ops.pop()
+            if ops and ops[-1] in _FUNCTIONS: values.append(_call(ops.pop(), values.pop()))
         if ops.count('(') > _MAX_DEPTH: raise CortexError(f'Brackets are nested deeper than {_MAX_DEPTH}.')
         last = t.kind
     while ops:
         if ops[-1] == '(': raise CortexError('A bracket is never closed.')
-        _reduce(values, ops)
+        _reduce(values, ops, apply)
     if len(values) != 1: raise CortexError('This is not an expression.')
-    return values[0][0], values[0][1].replace('ratio','')
+    return values[0][0], values[0][1].replace('ratio','') if apply is _apply else values[0][1]
 
 # %% ../nbs/06_verify.ipynb #0ee16c75
 def evaluate(
@@ -135,16 +179,38 @@ def _expression_before(tokens:list[Token], i:int)->list[Token]:
     "Collect the tokens of the expression that ends right before token `i`."
     j = i
     while j > 0 and tokens[j-1].kind in ('number','op','open','close','cite'): j -= 1
+    if j > 0 and tokens[j-1].kind == 'func': return []
     while j < i and tokens[j].kind in ('op','cite','close'): j += 1  # a bullet or a stray bracket is not part of it
     return tokens[j:i]
 
-def _is_expression(tokens:list[Token])->bool: return len(tokens) > 2 and any(t.kind == 'op' for t in tokens) and sum(t.kind == 'number' for t in tokens) > 1
+def _is_expression(tokens:list[Token])->bool:
+    "Do these tokens calculate something?"
+    if len(tokens) < 3: return False
+    kinds = [t.kind for t in tokens]
+    return 'op' in kinds and kinds.count('number') > 1 or 'func' in kinds
 
 # %% ../nbs/06_verify.ipynb #24358cff
+_QUANTILES = {1.28, 1.2816, 1.64, 1.645, 1.96, 2.063, 2.33}  # of the normal distribution: multiples of a spread
+
+def _is_signed(tokens:list[Token], unit:str)->bool:
+    "Is a result a change or a difference? Those carry their sign; a loss of so many spreads does not, nor does a price moved by shares of itself."
+    depth, ops, numbers = 0, [], [t for t in tokens if t.kind == 'number']
+    for t in tokens:
+        depth += (t.kind == 'open') - (t.kind == 'close')
+        if t.kind == 'op' and not depth: ops.append(t.text)
+    if '+' not in ops and '-' not in ops or numbers[0].value.value in _QUANTILES: return False
+    if unit != '%' and ops[0] in '+-' and any(t.text == numbers[0].text for t in numbers[1:]): return False
+    return unit == '%' or '-' in ops or any(t.text[0] in '+-' for t in numbers)
+
+def _is_square(tokens:list[Token])->bool:
+    "Is this a number of at most one times itself, as in the share that a correlation explains?"
+    items = [t for t in tokens if t.kind != 'cite']
+    return len(items) == 3 and items[1].text == '*' and items[0].text == items[2].text and not items[0].value.unit and abs(items[0].value.value) <= 1
+
 def _result_text(value:float, unit:str, tokens:list[Token])->str:
-    "Write a result as the house format does: sums of percentages and relative changes carry their sign."
-    signed = unit == '%' and (sum(t.kind == 'op' and t.text in '+-' for t in tokens) > 0)
-    return format_value(Metric('result', unit, 'change' if signed else 'ratio', -math.inf, math.inf), value)
+    "Write a result as the house format does: changes and differences with their sign, squared correlations in percent."
+    if not unit and _is_square(tokens): unit = '%'
+    return format_value(Metric('result', unit, 'change' if _is_signed(tokens, unit) else 'ratio', -math.inf, math.inf), value)
 
 def complete_expression(
     text:str,  # what was written so far
@@ -170,6 +236,8 @@ class Shown:
     parts:dict=field(default_factory=dict)    # name -> the shown figures that this result is made of
     said:frozenset=frozenset()         # (value, unit) of figures in the question, and constants of the solution
     prompt:frozenset=frozenset()       # lines of the prompt
+    coin:str=''                        # the chain's own coin; '' if it has none or is not known
+    spelled:frozenset=frozenset()      # words of the prompt that contain figures, in lower case
 
 _WINDOW = re.compile(r'([0-9]{1,3})d\b')
 
@@ -187,8 +255,23 @@ def _shown_of_task(*fields)->Shown:
     dates = {task.asof}
     try: dates.add(str(date.fromisoformat(task.asof[:10]) + timedelta(days=task.horizon)))
     except (ValueError, OverflowError): pass
-    prompt = frozenset(l.strip() for m in render_prompt(task) for l in m['content'].split('\n') if len(l) > 3)
-    return Shown(task.shown, frozenset(dates), frozenset(windows), work_out(steps, task.shown), {s.name: s.operands for s in steps}, frozenset(said), prompt)
+    if {(1.645, ''), (2.063, '')} & said: said.add((.95, '%'))  # the quantile of a level names the level
+    text = [m['content'] for m in render_prompt(task)]
+    prompt = frozenset(l.strip() for t in text for l in t.split('\n') if len(l) > 3)
+    spelled = frozenset(w.lower() for t in text for w in re.findall(r'[A-Za-z]\w{0,80}', t) if any(c.isdigit() for c in w))
+    return Shown(task.shown, frozenset(dates), frozenset(windows), work_out(steps, task.shown), {s.name: s.operands for s in steps}, frozenset(said), prompt, _coin(task.chain), spelled)
+
+def _coin(chain:str)->str: return CHAINS[chain].ticker if chain in CHAINS else ''
+
+def _mapping(x:Mapping)->dict[str,float]:
+    "Check a mapping of names to values: a name that says something, a number that a float can hold."
+    out = {}
+    for k, v in x.items():
+        try: value = float(v) if isinstance(v, Real) and not isinstance(v, bool) else None if v is None else ''
+        except OverflowError: value = ''
+        if value == '' or not str(k).strip(): raise CortexError(f'A figure that is shown needs a name and a finite number, not {str(k)[:40]!r}: {str(v)[:40]!r}.')
+        out[str(k).strip().lower()] = value
+    return out
 
 def shown_of(
     x,  # a `Snapshot`, a `Task`, a `Shown`, or a mapping name -> value
@@ -199,8 +282,8 @@ def shown_of(
     windows = lambda names, *more: frozenset({int(d) for n in names for d in _WINDOW.findall(n)} | set(more))
     if isinstance(x, Snapshot):
         values = {**x.metrics, **x.features}
-        return Shown(values, frozenset({x.asof, *(str(r.get('date'))[:10] for r in x.history)}), windows(values, x.horizon))
-    if isinstance(x, Mapping): return Shown({str(k).lower(): v for k, v in x.items()}, days=windows(map(str, x)))
+        return Shown(values, frozenset({x.asof, *(str(r.get('date'))[:10] for r in x.history)}), windows(values, x.horizon), coin=_coin(x.chain))
+    if isinstance(x, Mapping): return Shown(_mapping(x), days=windows(map(str, x)))
     raise CortexError(f'Replies are verified against a Snapshot, a Task or a mapping of names to values, not {type(x).__name__}.')
 
 # %% ../nbs/06_verify.ipynb #93af618d
@@ -229,7 +312,7 @@ def match_value(
     if fell and value > 0 and q.unit == '%' and _kind_of(name) == 'change': return f'wrong direction: {name} is {format_value(name, value)}'
     if unit is not None and q.unit != unit and (q.unit or unit == '%'): return f"wrong unit: {name} is in {unit or 'units'}"
     display, seen = _displayed(name, value) if unit is not None else ('', None)
-    if display and q.value == seen: return ''
+    if display and q.value == seen or q.value == value: return ''
     if falling and value < 0 < q.value: value = -value
     if not abs(q.value - value) <= q.step/2*(1+1e-9): return f"wrong value: {name} is {display or f'{value:.6g}'}"
     small = q.unit == '%' and abs(value) < .1 and q.step <= .001*(1+1e-9)
@@ -264,20 +347,35 @@ class Expression(NamedTuple):
 
 # %% ../nbs/06_verify.ipynb #93035491
 MAX_NUMBERS = 600  # figures read in one reply: an honest one of 5,000 characters has about a hundred
+_SAYS = (' of ', ' squared', 'half ', 'twice ', ' minus ', ' less ', ' plus ', ' times ', ' x ', ' over ', ' divided ', ' multiplied ')  # operators in words
+_NEEDS = (' of ', ' squared', 'half ', 'twice ')  # mean an operator only where a result is stated
+_TELLS = ('divid', 'subtract', 'deduct', 'add', 'sum', 'multipl', 'product', 'ratio', 'quotient')  # verbs of calculation
+
+@lru_cache(maxsize=512)
+def _scales(names:tuple[str,...])->tuple: return tuple({(metric(n).lo, metric(n).hi) for n in names if _unit_of(n) is not None and metric(n).hi == 1})
+
+_MAGNITUDES = ('percent', 'per cent', 'hundred', 'thousand', 'illion', 'dollar', 'basis point')  # words that make a quantity of the words before them
+
+_ALIKE = {'%':('%',)} | {u: (u, *(v for v in ('','USD','native','gwei') if v != u)) for u in ('','USD','native','gwei')}  # unit -> units that it may stand for, where one was left out
 
 class _Walk:
     "Hold the state of one pass over a reply."
     def __init__(self, reply:Reply, shown:Shown):
         self.reply, self.shown, self.claims, self.expressions = reply, shown, [], []
-        self.known, self.listed, self.columns, self.heading = {}, {}, {}, []
+        self.known, self.later, self.exact, self.listed, self.columns, self.heading, self.sections = {}, {}, {}, {}, {}, '', set()
         self.names = tuple(shown.values)
         self.labels = tuple(n for n in shown.results if n not in shown.values)
         self.book = phrase_book(self.names + self.labels)
+        self.seen = set()  # names cited so far: of two that fit, the other is meant
+        self.scales = _scales(self.names)
         f = reply.forecast
         values = (f.p_up, 1-f.p_up, f.median, f.lo, f.hi, (f.hi-f.lo)/2, f.hi-f.median) if f else ()
         self.forecast_values = {round(abs(x), 9) for x in values}
         self.level, self.marks = f.level if f else None, set()
         e = reply.answer[1]
+        low = reply.text.lower()
+        self.says, self.tells = ([s for s in said if s in low] for said in (_SAYS, _TELLS))  # words of arithmetic that the reply uses at all
+        self.spells = [s for s in _MAGNITUDES if s in low]
         self.at, self.end = {}, e if reply.text[e:e+9].lower() == '</answer>' else len(reply.text)
 
     def add(self, t:Token, status:str, reason:str='', name:str|None=None)->Claim:
@@ -286,22 +384,30 @@ class _Walk:
         c = _tuple(Claim, (t.start, t.end, t.text, q.value if q else None, q.unit if q else '', status, reason, name))
         self.claims.append(c); self.at[t.start] = c
         if status == 'cited' or status == 'derived': self.remember(c)
+        if name and status == 'cited': self.seen.add(name)
         return c
+    def head(self, column:int|None=None)->list:
+        "List the names that the heading says, or the head of a column."
+        text = self.heading if column is None else self.columns.get(column, '')
+        return list(_names_of(text, self.names + self.labels)) if text else []
     def remember(self, c:Claim):
         if (c.value, c.unit) in self.known: return
-        for v in (c.value, float(f'{c.value:.3g}')):
+        for v in (c.value, float(f'{c.value:.3g}'), *((round(c.value*(1+1e-9), 3), round(c.value*(1-1e-9), 3)) if c.unit == '%' and abs(c.value) < .1 else ())):
             self.known.setdefault((v, c.unit), c); self.known.setdefault((abs(v), c.unit, 'size'), c)
-    def recall(self, q:Quantity, signless:bool)->Claim|None:
-        "Find an earlier figure that `q` repeats, perhaps with fewer digits; `signless` if the sign may be said in words."
-        for unit in (q.unit,) if q.unit == '%' else (q.unit, *(u for u in ('','USD','native','gwei') if u != q.unit)):
-            for x, size in ((q.value, ()), (abs(q.value), ('size',)))[:1 + signless]:
-                c = self.known.get((x, unit, *size)) or (self.known.get((float(f'{x:.3g}'), unit, *size)) if q.digits >= 3 else None)
-                if not c or unit != q.unit and q.unit and (unit or _unit_of(c.metric or '') not in (None, q.unit)): continue
-                if abs(x - (abs(c.value) if size else c.value)) <= q.step/2*(1+1e-9): return c
+    def recall(self, q:Quantity, signless:bool, rounded:bool=False, known:dict|None=None)->Claim|None:
+        "Find an earlier figure that `q` repeats, perhaps with fewer digits; `signless` if the sign may be said in words, `rounded` if rounding is."
+        known, rough = self.known if known is None else known, float(f'{q.value:.3g}') if q.digits >= 3 else q.value
+        for unit in _ALIKE[q.unit]:
+            for x, near, size in ((q.value, rough, ()), (abs(q.value), abs(rough), ('size',)))[:1 + signless]:
+                c = known.get((x, unit, *size)) or known.get((near, unit, *size))
+                if not c or unit != q.unit and q.unit and (unit or c.status == 'derived' and q.unit in ('native','gwei') or _unit_of(c.metric or '') not in (None, q.unit)): continue
+                if abs(x - (abs(c.value) if size else c.value)) <= q.step/2*(1+1e-9) or rounded and q.value == float(f'{c.value:.3g}'): return c
 
 # %% ../nbs/06_verify.ipynb #6701b232
-_FALLS = frozenset('fell fall falls falling down drop dropped drops dropping decline declined declines declining lower lost lose loss losing decrease decreased decreases slid slipped slump slumped shed below dip dipped shrank negative under minus cooled weakened'.split())
-_CONSTANTS = {1., 2., 100., 365., 1.28, 1.2816, 1.64, 1.645, 1.96}
+_FALLS = frozenset('fell fall falls falling down drop dropped drops dropping decline declined declines declining lower lost lose loss losing decrease decreased decreases slid slipped slump slumped shed below dip dipped shrank shrinks shrinking negative under minus cooled weakened plunged plunge plunges plunging collapsed collapse crashed crash sank sinks tumbled tumbles plummeted retreated contracted weaker fewer drawdown drawdowns'.split())
+_CONSTANTS = {0., 1., 2., 100., 365., 1.28, 1.2816, 1.64, 1.645, 1.96}
+_MULTIPLES = {.5, 3., 4., 5., 6., 7., 8., 9., 10., 12., 24., 30., 52., 360., 1000.}  # whole numbers and a half: only to multiply and divide by
+_FOREIGN = frozenset('EUR GBP JPY CHF CNY KRW INR AUD CAD HKD SGD euro euros pounds sterling yen yuan won francs rupees'.split())
 _COPULA = frozenset('is was were are of at to be been being stands stand stood came come comes in amounted amounts reached totalled totaled totals hit equals around about roughly approximately '
                     'nearly almost some just only a an the its currently now today yesterday which that had has have on runs running sits sat prints printed closed trades traded by with past last over'.split())
 _BARRIER = frozenset('and or but to vs versus while whilst with from than against per plus minus less times over by divided is was are were'.split())
@@ -310,11 +416,13 @@ def _bind_citations(tokens:list[Token], cites:list[int])->dict[int,int]:
     "Tie each bracketed citation to the number it belongs to: position of the number -> position of the citation."
     bound = {}
     for c in cites:
+        if c and tokens[c-1].kind == 'number' and c-1 not in bound and tokens[c-2].text != '^': bound[c-1] = c; continue  # nearly always
         after = c + 1
         while after < len(tokens) and after < c+4 and (tokens[after].text in (':','=','|','≈') or tokens[after].kind == 'word' and tokens[after].text.lower() in _COPULA): after += 1
         ahead = after if after < len(tokens) and tokens[after].kind == 'number' and (after+1 == len(tokens) or tokens[after+1].kind != 'cite') else None
         back = c - 1
         while back >= 0 and c-back < 9 and (tokens[back].kind in ('word','days','date','open','close') or tokens[back].text in ('$','"')): back -= 1
+        if back > 1 and tokens[back-1].text == '^': back -= 2  # a square is cited by what is squared
         back = back if back >= 0 and tokens[back].kind == 'number' and back not in bound and c-back < 9 else None
         if back is not None and (back == c-1 or ahead is None or ahead > c+1): bound[back] = c
         elif ahead is not None: bound[ahead] = c
@@ -327,51 +435,74 @@ class Mention(NamedTuple):
     last:int
     names:tuple     # ((name, sure), ...)
 
-_JUDGED = frozenset(('number','date','days','ordinal','alien','hidden'))
+_JUDGED = frozenset(('number','date','days','ordinal','alien','hidden','glued'))
 
 @lru_cache(maxsize=20_000)
-def _folded(word:str)->tuple[str,...]: return tuple(fold(p) for p in word.lower().split('_') if p)
+def _fold_parts(word:str)->tuple[str,...]: return tuple(fold(p) for p in word.lower().split('_') if p)
 
-def _window(days:str)->str: return days.lower().replace('-','').replace(' ','').rstrip('s').removesuffix('ay')
+_NAMED = re.compile(r'(?:[A-Za-z]+_)+[0-9]{1,3}d|[A-Za-z]{2,8}[0-9]{1,2}[A-Za-z]{0,4}|[A-Za-z]{1,3}_?[0-9][A-Za-z]{0,2}|(?:ERC|EIP|BIP|NEP|SHA|KIP|RFC|ISO|x)[0-9]{3,5}|[A-Za-z_]+')
+_MONEY = re.compile(r'(?:EUR|GBP|USD|JPY|CHF|CNY|KRW|INR|AUD|CAD|US|' + COINS + r')[0-9]')
 
-def _scan(tokens:list[Token])->tuple[list,list,list,list,list,set]:
-    "Go over a line once: folded words, their tokens, ends of sentences, citations, what is to be judged, operands."
-    words, where, ends, cites, judged, operands = [], [], [], [], [], set()
-    for k, (kind, _, _, text, _) in enumerate(tokens):
-        if kind == 'word':
-            for p in _folded(text): words.append(p); where.append(k)
-            continue
-        if kind == 'op': operands.update((k-2, k-1, k+1)); continue
-        words.append(_window(text) if kind == 'days' else ''); where.append(k)
-        if kind in _JUDGED: judged.append(k)
+@lru_cache(maxsize=20_000)
+def _hides(word:str)->bool:
+    "Is a figure glued to the letters of a word, as in EUR500M? Names such as ERC20, web3 or trend_7d are none."
+    return any(c.isdigit() for c in word) and (not _NAMED.fullmatch(word) or _MONEY.match(word) is not None)
+
+def _window(days:str)->str: return ''.join(days.lower().replace('-','').split()).rstrip('s').removesuffix('ay')
+
+def _scan(tokens:list[Token])->tuple[list,list,set]:
+    "Go over a line once: citations, what is to be judged, operands."
+    cites, judged, operands = [], [], set()
+    for k in [k for k, t in enumerate(tokens) if t[0] != 'word' or not t[3].isalpha()]:  # plain words are most of a line and need no look
+        kind = tokens[k].kind
+        if kind in _JUDGED or kind == 'word' and _hides(tokens[k].text): judged.append(k)
         elif kind == 'cite': cites.append(k)
-        elif kind == 'other' and text in '.;' and not _decimal_dot(tokens, k): ends.append(k)
-    return words, where, ends, cites, judged, operands
+        elif kind == 'op': operands.update((k-2, k-1, k+1))
+    return cites, judged, operands
+
+def _fold_words(tokens:list[Token])->tuple[list[str],list[int]]:
+    "Fold the words of a line, and say which token each comes from; operators are left out."
+    words, where = [], []
+    for k, (kind, _, _, text, _) in enumerate(tokens):
+        if kind == 'op': continue
+        parts = _fold_parts(text) if kind == 'word' else (_window(text) if kind == 'days' else '',)
+        words += parts; where += [k]*len(parts)
+    return words, where
 
 def _mentions(tokens:list[Token], book:dict)->list[Mention]:
     "Find the names of metrics and results in a line."
-    return _find_names(*_scan(tokens)[:2], book)
+    return _find_names(*_fold_words(tokens), book)
 
 def _find_names(words:list[str], where:list[int], book:dict)->list[Mention]:
     "Find the longest names in a sequence of folded words."
     out, after = [], 0
     for k in [k for k, x in enumerate(words) if x in book]:
         if k < after: continue
-        hits, best = [], 1
-        for w, name, sure in book[words[k]]:
-            if hits and len(w) < best: break
-            if tuple(words[k:k+len(w)]) == w: hits.append((name, sure)); best = len(w)
-        if hits: out.append(Mention(where[k], where[k+best-1], tuple(hits))); after = k + best
+        phrases = book[words[k]]
+        for n in range(len(next(iter(phrases))), 0, -1):  # the longest phrase comes first
+            if (phrase := tuple(words[k:k+n])) not in phrases: continue
+            after = k + len(phrase)
+            out.append(Mention(where[k], where[after-1], tuple(phrases[phrase]))); break
     return out
 
 # %% ../nbs/06_verify.ipynb #adbf87a7
+@lru_cache(maxsize=2048)
+def _names_of(text:str, names:tuple[str,...])->tuple:
+    "List the names that a heading says."
+    return tuple((n, False, None) for m in _mentions(tokenize(text), phrase_book(names)) for n, _ in m.names)
+
 class _Line:
     "Hold the tokens of one line and what has been found in them."
     def __init__(self, w:_Walk, tokens:list[Token]):
-        words, where, self.ends, cites, self.judged, self.operands = _scan(tokens)
-        self.w, self.tokens, self.used, self.verbs, self.explains = w, tokens, set(), False, True
-        self.bound, self.mentions = _bind_citations(tokens, cites) if cites else {}, _find_names(words, where, w.book)
-        self.firsts = [m.first for m in self.mentions]
+        cites, self.judged, self.operands = _scan(tokens)
+        self.w, self.tokens, self.used, self.verbs, self.explains, self.rounds, self.chances, self.lefts = w, tokens, set(), False, True, False, '', {}
+        self.bound = _bind_citations(tokens, cites) if cites else {}
+    @cached_property
+    def mentions(self)->list[Mention]: return _mentions(self.tokens, self.w.book)
+    @cached_property
+    def firsts(self)->list[int]: return [m.first for m in self.mentions]
+    @cached_property
+    def ends(self)->list[int]: return [k for k, t in enumerate(self.tokens) if t.kind == 'other' and t.text in '.;' and not _decimal_dot(self.tokens, k)]
 
     def near(self, i:int)->tuple[list, list]:
         "List the names said outright of number `i`, and those that stand in the clause before it: (name, sure, mention)."
@@ -401,36 +532,134 @@ def _decimal_dot(tokens:list[Token], k:int)->bool:
     return tokens[k].text == '.' and k > 0 and tokens[k-1].text.lower() in ('approx','ca','i','e','g','vs','est','no')
 
 # %% ../nbs/06_verify.ipynb #2a7bcbb8
-_STEPS = frozenset('step section part point figure table note item scenario phase option finding rule case chapter stage'.split())
+_STEPS = frozenset('step section part point figure table note item scenario phase option finding rule case chapter stage question appendix'.split())
+_BANDS = frozenset('interval ci band range half'.split())
+_LEVELS = frozenset('confidence prediction probability credible central'.split())
+_NAMES = frozenset('layer level tier top type phase version gen covid web area class grade group'.split())
+_YEARS = frozenset('in year during since until early late mid end'.split())
 
+def _is_operand(tokens:list[Token], i:int)->bool:
+    "Does number `i` stand in a calculation, not at its end and not before a dash?"
+    side = lambda k, kinds: 0 <= k < len(tokens) and (tokens[k].kind in kinds or 'op' in kinds and tokens[k].text in ('x','times'))
+    if side(i-1, ('word','close')) and tokens[i].text[0] in '-−' and tokens[i-1].end == tokens[i].start: return True  # H/P-1
+    if side(i-1, ('open',)) and side(i+1, ('close',)) and (side(i-2, ('op','func')) or side(i+2, ('op',))): return True  # (-1) * 8.4%, sqrt(365)
+    if side(i-1, ('op',)) and side(i-2, ('number','close','cite','word','days')): return True
+    return side(i+1, ('op',)) and (side(i+2, ('number','open')) or side(i+2, ('word','cite')) and not side(i-1, ('eq',)))
+
+def _is_mark(w:_Walk, tokens:list[Token], i:int)->bool:
+    "Does number `i` count items at the start of a line, or point at such a mark?"
+    t, q = tokens[i], tokens[i].value
+    if q.unit or q.step != 1 or not 0 <= q.value <= 99: return False
+    before, after = tokens[i-1] if i else None, tokens[i+1] if i+1 < len(tokens) else None
+    if after and after.text in '.):' and t.end == after.start and (i == 0 or i < 4 and all(x.kind in ('other','op','open') for x in tokens[:i])): w.marks.add(q.value); return True
+    if after and after.text == ')' and t.end == after.start and q.value < 21 and sum((x.kind == 'open') - (x.kind == 'close') for x in tokens[:i]) <= 0: return True
+    if not before: return False
+    if before.text.lower() in _STEPS or before.text == '#' and i > 1 and tokens[i-2].text.lower() in _STEPS: return True
+    if after and before.text + after.text == '[]': return True
+    if q.value not in w.marks: return False
+    if after and before.text + after.text == '()': return i > 1 and tokens[i-2].kind == 'word'
+    linked = w.at.get(tokens[i-2].start) if i > 1 and before.text.lower() in ('to','and','or') else None
+    return before.text.lower() in ('see','under','points') or linked is not None and linked.reason == 'list mark'
+
+# %% ../nbs/06_verify.ipynb #1310251f
+def _is_level(w:_Walk, tokens:list[Token], i:int)->bool:
+    "Is number `i` the level of an interval, said right beside it?"
+    word = lambda k: tokens[k].text.lower() if 0 <= k < len(tokens) else ''
+    k = i + 1 + (word(i+1) in '-‑')
+    named = word(k) in _BANDS or word(k) in _LEVELS and word(k+1) in _BANDS
+    if word(k) == 'half': return word(k+1) in '-‑' or word(k+1) == 'width'
+    if named: return word(k + 1 + (word(k) in _LEVELS)) != 'of' or word(k+2+(word(k) in _LEVELS))[:1] in '-+−[0123456789'
+    j = i - 1
+    while j >= 0 and i-j < 4 and (tokens[j].kind == 'open' or word(j) in ('at','of',':','with')): j -= 1
+    return word(j) in _BANDS or word(k) in ('confidence','level') and word(i-1) in ('at','with','the')
+
+# %% ../nbs/06_verify.ipynb #8f39fa87
+def _is_name(tokens:list[Token], i:int)->bool:
+    "Is number `i` part of a name such as ERC-20, Layer-2 or top-10?"
+    t, q = tokens[i], tokens[i].value
+    if not i or q.unit or q.step != 1 or q.digits > 4 or not t.text.lstrip('-‑–').isdigit(): return False
+    left = tokens[i-1]
+    return t.text[0] in '-‑–' and left.kind in ('word','other') and left.end == t.start and (left.text.lower() in _NAMES or left.text.isupper() and 2 <= len(left.text) <= 6 and left.text not in _FOREIGN and left.text != 'USD')
+
+_SECTION = re.compile(r'[0-9]{1,2}\.[0-9]{1,2}')
+
+def _is_section(w:_Walk, tokens:list[Token], i:int)->bool:
+    "Is number `i` that of a section, such as `4.1 Volatility.` at the start of a line, or does it point to one?"
+    t = tokens[i]
+    if t.value.unit or len(t.text) > 5 or not _SECTION.fullmatch(t.text): return False
+    if i and tokens[i-1].text.lower() in _STEPS and t.text in w.sections: return True
+    if any(x.kind not in ('other','op') for x in tokens[:i]) or i > 3 or i+1 >= len(tokens) or not tokens[i+1].text[:1].isupper(): return False
+    k = next((k for k in range(i+2, min(i+7, len(tokens))) if tokens[k].kind != 'word'), i+6)
+    if k < len(tokens) and tokens[k].text not in '.:' : return False
+    w.sections.add(t.text)
+    return True
+
+# %% ../nbs/06_verify.ipynb #bccf05b6
+@lru_cache(maxsize=512)
+def _vocabulary(names:tuple[str,...])->frozenset: return frozenset(w for n in names for p in phrases(n) for w in p)
+
+def _beside(w:_Walk, tokens:list[Token], i:int)->bool:
+    "Does an operator tie number `i` to a figure, a bracket, a symbol, or a word that names something shown?"
+    for k in (i-2, i+2):
+        if not 0 <= k < len(tokens) or tokens[(i+k)//2].kind != 'op' and tokens[(i+k)//2].text not in ('x','times'): continue
+        t = tokens[k]
+        if t.kind in ('number','cite','open','close','func','days') or t.kind == 'word' and (len(t.text) < 3 or fold(t.text.lower().split('_')[0]) in _vocabulary(w.names + w.labels)): return True
+    return tokens[i].text[0] in '-−' or tokens[i-1].kind == 'open' if i else False
+
+# %% ../nbs/06_verify.ipynb #e0bcfad1
 def _is_structural(w:_Walk, tokens:list[Token], i:int)->str:
     "Say why number `i` claims nothing about the data, or ''."
     t, q = tokens[i], tokens[i].value
-    after = tokens[i+1] if i+1 < len(tokens) else None
-    if q.unit == '%':
-        if q.value == w.level or q.value in (.8, w.level) and any(x.text.lower() in ('interval','confidence','ci','prediction','range','band','half') for x in tokens[i+1:i+4]): return 'level of the interval'
-    elif not q.unit and q.step == 1 and 0 <= q.value <= 99:
-        if after and after.text in '.):' and t.end == after.start and (i == 0 or i < 4 and all(x.kind in ('other','op','open') for x in tokens[:i])): w.marks.add(q.value); return 'list mark'
-        if i and q.value in w.marks and tokens[i-1].text.lower() in ('under','see','in','point','points','to','and'): return 'list mark'
-        if i and tokens[i-1].text.lower() in _STEPS or i > 1 and tokens[i-1].text in '#' and tokens[i-2].text.lower() in _STEPS: return 'list mark'
-        if i and tokens[i-1].text == '[' and after and after.text == ']': return 'list mark'
-    if not q.unit and q.digits == 4 and q.step == 1 and any(d.startswith(t.text) for d in w.shown.dates): return 'shown date'
-    beside = any(tokens[k].kind == 'op' for k in (i-1, i+1) if 0 <= k < len(tokens))
-    if beside and not q.unit and (q.value in _CONSTANTS or q.value in w.shown.days): return 'constant'
-    if (abs(q.value), q.unit) in w.shown.said or q.unit == 'USD' and (q.value, '') in w.shown.said: return 'constant'
-    if beside and q.unit == '%' and q.value == 1: return 'constant'
-    return ''
+    if q.unit == '%' and q.value in (.8, w.level) and _is_level(w, tokens, i): return 'level of the interval'
+    if i and q.value == 0 and tokens[i-1].text in '<>≤≥': return 'constant'
+    if i and not q.unit and tokens[i-1].text.lower() == 'day' and q.value in w.shown.days: return 'horizon'
+    if _is_mark(w, tokens, i) or _is_section(w, tokens, i): return 'list mark'
+    if _is_name(tokens, i): return 'part of a name'
+    if i and not q.unit and q.digits == 4 and q.step == 1 and (tokens[i-1].text.lower() in _YEARS or tokens[i-1].text[:3].lower() in _MONTHS) and any(d.startswith(t.text) for d in w.shown.dates): return 'shown date'
+    if i > 3 and q.value == 1 and not q.unit and tokens[i-1].kind == 'eq' and [x.kind for x in tokens[i-4:i-1]] == ['op','word','close']: return 'constant'  # (1 + fall)(1 + gain) = 1
+    if i and not q.unit and q.value in (0, 1) and q.step == 1 and _is_bound(w, tokens, i): return 'constant'
+    known = abs(q.value) in _CONSTANTS or q.value in w.shown.days or (abs(q.value), '') in w.shown.said if not q.unit else q.unit == '%' and (q.value == 1 or (q.value, '%') in w.shown.said)
+    if not known and not q.unit and q.value in _MULTIPLES: known = any(0 <= k < len(tokens) and tokens[k].text in '*/' for k in (i-1, i+1))
+    return 'constant' if known and _is_operand(tokens, i) and _beside(w, tokens, i) else ''
+
+def _is_bound(w:_Walk, tokens:list[Token], i:int)->bool:
+    "Is number `i` the end of the scale of a metric that its sentence names?"
+    if tokens[i-1].text.lower() not in ('between','and','where','to','from') or not any(m[0] <= tokens[i].value.value <= m[1] and tokens[i].value.value in m for m in w.scales): return False
+    return True
+
+# %% ../nbs/06_verify.ipynb #bc8594b1
+_COMPARED = frozenset('than above below under over beyond at the of exceeds exceeding'.split())
+
+def _is_of_question(w:_Walk, tokens:list[Token], i:int)->bool:
+    "Is number `i` a constant of the question, and used as one: to three digits, or as a threshold or a level?"
+    q = tokens[i].value
+    before, after = (tokens[k].text.lower() if 0 <= k < len(tokens) else '' for k in (i-1, i+1))
+    if (q.value/100, '%') in w.shown.said and not q.unit and any(x.text.lower() in ('var','es','cvar') for x in tokens[max(0, i-5):i]): return True  # VaR_95
+    if (abs(q.value), q.unit) not in w.shown.said: return before in _LINES and _is_threshold(w, q)
+    if q.unit == '%': return before in _COMPARED - {'the', 'of'} or after in ('point','level','confidence','quantile','percentile','var','value') and before in ('at','the','a','with','its','of')
+    return q.digits >= 3 or before in _COMPARED or before in _LINES
+
+_LINES = frozenset('above below over under beyond threshold limit line exceeds exceeding of'.split())
+
+def _is_threshold(w:_Walk, q:Quantity)->bool:
+    "Is this a limit that was shown?"
+    return any(n.startswith(('limit_','middle_')) and q.unit == _unit_of(n) and abs(q.value - v) <= 1e-9 for n, v in w.shown.values.items() if v is not None)
 
 # %% ../nbs/06_verify.ipynb #6025c406
 def _match_any(w:_Walk, t:Token, found:list, falling:bool, fell:bool)->tuple[str,Mention]|None:
     "Find the first of the named metrics whose value this is."
+    hit = None
     for name, _, m in found:
-        if name in w.shown.values and not match_value(t.value, name, w.shown.values[name], falling, fell): return name, m
+        if name in w.shown.values and not match_value(t.value, name, w.shown.values[name], falling, fell):
+            if name not in w.seen: return name, m
+            hit = hit or (name, m)
+    return hit
 
 def _refuted(w:_Walk, t:Token, found:list)->str:
     "Say which name right beside a number it contradicts, or ''."
     q = t.value
     for name, sure, _ in found:
+        if not sure: continue
         if name in w.shown.results and name not in w.shown.values:
             x = w.shown.results[name]
             if abs(q.value - x) > max(q.step, .01*abs(x)) and abs(abs(q.value) - abs(x)) > max(q.step, .01*abs(x)): return f'wrong value for {name}'
@@ -440,9 +669,15 @@ def _refuted(w:_Walk, t:Token, found:list)->str:
     return ''
 
 # %% ../nbs/06_verify.ipynb #e41dd38f
+@lru_cache(maxsize=4096)
+def _cited_names(cite:str, names:tuple[str,...])->tuple[str,...]:
+    "Find the names in a bracket, which may list several."
+    one = lambda s: names_for(re.sub(r'[^a-z0-9. ]+', ' ', s.lower()).strip(), names)
+    return one(cite) or tuple(n for part in re.split(r'[,;&]| and ', cite) for n in one(part)) if ',' in cite or ';' in cite or '&' in cite or ' and ' in cite else one(cite)
+
 def _judge_cited(w:_Walk, t:Token, cite:str, falling:bool, fell:bool)->tuple[str,str,str|None]:
     "Decide a number that has a citation in brackets."
-    names = names_for(re.sub(r'[^a-z0-9. ]+', ' ', cite.lower()).strip(), w.names)
+    names = _cited_names(cite, w.names)
     if not names:
         name = re.sub(r'[\s-]+', '_', cite.strip('[] \t').lower())
         label = names_for(name, w.labels)
@@ -453,29 +688,74 @@ def _judge_cited(w:_Walk, t:Token, cite:str, falling:bool, fell:bool)->tuple[str
     return 'unsupported', whys[0], names[0]
 
 # %% ../nbs/06_verify.ipynb #0074ff55
+#| export
+
+# %% ../nbs/06_verify.ipynb #b0c5963a
+def _fallen(l:_Line, i:int, operand:bool)->tuple[bool,bool]:
+    "Do words of falling in its own clause carry the sign of number `i`, and is it called a fall outright?"
+    tokens, t, before, after = l.tokens, l.tokens[i], 0, 0
+    for k in range(max(0, i-6), min(len(tokens), i+4)):
+        if tokens[k].kind != 'word' or tokens[k].text.lower() not in _FALLS: continue
+        gap = tokens[k+1:i] if k < i else tokens[i+1:k]
+        if any(x.kind in ('number','open','close') or x.text in ',;|:' or x.text.lower() in _TURNS for x in gap if x.kind != 'cite'): continue
+        if k < i and tokens[k].text.lower() in ('lower','negative','less') and k+1 < len(tokens) and tokens[k+1].text.lower() in ('bound','end','limit','edge','half','than'): continue
+        if k < i: before = max(before, 7 - (i-k))
+        else: after = max(after, 4 - (k-i))
+    signed = t.text[:1] in '+-−–‒‑'
+    said = tokens[i+1].text.lower() if i+1 < len(tokens) else ''
+    return bool(before or after), not signed and not operand and (before >= 4 or said in ('lower','fewer'))
+
+_TURNS = frozenset('while whilst whereas but although though however'.split())
+
+# %% ../nbs/06_verify.ipynb #88decae7
+def _is_foreign(w:_Walk, tokens:list[Token], i:int)->str:
+    "Say which other currency or coin a number is in, or ''."
+    t, text = tokens[i], w.reply.text
+    sign = text[t.start-1:t.start] if t.start and text[t.start-1] not in ' ' else text[t.start-2:t.start-1]
+    if sign and sign in '€£¥₿₹₩': return sign
+    for k in (i-1, i+1):
+        if 0 <= k < len(tokens) and tokens[k].text in _FOREIGN and abs(tokens[k].start - (t.end if k > i else t.start - len(tokens[k].text))) < 2: return tokens[k].text
+    coin = t.text.split()[-1] if t.value.unit == 'native' else ''
+    return coin if coin and w.shown.coin and coin != w.shown.coin and not t.text.endswith(w.shown.coin) else ''
+
+# %% ../nbs/06_verify.ipynb #402cf6b7
+def _in_ratio(tokens:list[Token], i:int)->bool:
+    "Is number `i`, or the bracket it stands in, divided by something or a divisor? Sizes are: their signs are known by then."
+    before = i - 1 - (i > 0 and tokens[i-1].kind == 'open')
+    after = i + 1 + (i+1 < len(tokens) and tokens[i+1].kind == 'close')
+    return '/' in [x.text for x in tokens[max(0, before):after+1]]
+
 def _verdict(l:_Line, i:int, operand:bool=False)->tuple[str,str,str|None]:
     "Decide one number that is not the result of a calculation: (status, reason, name)."
     w, tokens, t = l.w, l.tokens, l.tokens[i]
     q, cite, span = t.value, l.bound.get(i), w.reply.forecast_span
     if math.isinf(q.value): return 'unsupported', 'not a finite number', None
-    falling = not _FALLS.isdisjoint([x[3].lower() for x in tokens[max(0, i-6):i+4]])
-    fell = falling and t.text[:1] not in '+-−–‒‑' and any(x.text.lower() in _FALLS for x in tokens[max(0, i-2):i]) and not operand
-    if cite is not None: return _judge_cited(w, t, tokens[cite].text, falling, fell)
-    if why := _is_structural(w, tokens, i): return 'structural', why, None
+    if (foreign := not q.unit or q.unit == 'native') and (foreign := _is_foreign(w, tokens, i)): return 'unsupported', f'wrong unit: in {foreign}', None
+    falling, fell = _fallen(l, i, operand) if t.text[0] != '+' else (False, False)
+    if operand and i and tokens[i-1].kind == 'op' and tokens[i-1].text == '-': falling = True  # the operator carries the sign
+    if i > 1 and tokens[i-1].text.lower() in ('need','not') and any(x.text.lower() == 'not' for x in tokens[i-2:i]): falling = True  # denied, so its sign may be too
+    if cite is not None: return _judge_cited(w, t, tokens[cite].text, falling or cite == i+2 and tokens[i-1].kind == 'open' and tokens[i+1].kind == 'close', fell)  # (3.1%) is minus 3.1% in accounts
+    if not operand and (why := _is_structural(w, tokens, i)): return 'structural', why, None
     if span and span[0] <= t.start < span[1] and round(abs(q.value), 9) in w.forecast_values: return 'forecast', '', None
-    if not q.value and q.step == 1 and not q.unit: return 'structural', 'zero', None
     direct, clause = l.near(i)
     hit = _match_any(w, t, direct, falling, fell) or None
+    if operand and not hit:
+        if (q.digits > 1 or '.' in t.text) and (k := w.recall(q, falling or _in_ratio(tokens, i))): return k.status, 'repeats an earlier figure', k.metric
+        if why := _is_structural(w, tokens, i): return 'structural', why, None
     refuted = '' if hit or operand else _refuted(w, t, direct)
     if not hit and not refuted: hit = _match_any(w, t, clause, falling, fell)
     if hit: l.used.add(hit[1]); return 'cited', 'named in words', hit[0]
     if refuted: return 'unsupported', refuted, None
-    if k := w.recall(q, operand or falling): return k.status, 'repeats an earlier figure', k.metric
-    if operand and (name := w.listed.get((abs(q.value), q.unit))): return 'cited', 'listed above', name
-    found = [(p, False, None) for n, _, _ in l.wide(i) for p in (n, *w.shown.parts.get(n, ()))] + (w.columns.get(sum(x.text == '|' for x in tokens[:i]), []) if w.columns else []) + w.heading
-    if hit := _match_any(w, t, found, falling or operand, fell): return 'cited', 'named in words', hit[0]
-    if not operand and w.reply.forecast and q.value == w.reply.forecast.p_up and q.step <= .01 and not q.unit.replace('%',''): return 'forecast', 'repeats the forecast', None
-    whys = [match_value(q, n, w.shown.values[n], falling, fell) for n, *_ in (*direct, *clause) if n in w.shown.values]
+    if _is_of_question(w, tokens, i): return 'structural', 'constant', None
+    if w.columns and not operand and (hit := _match_any(w, t, w.head(sum(x.text == '|' for x in tokens[:i])), falling, fell)): return 'cited', 'named in words', hit[0]
+    if l.rounds and w.claims and (c := w.claims[-1]).supported and c.unit == q.unit and abs(c.value - q.value) <= q.step/2*(1+1e-9): return c.status, 'repeats an earlier figure', c.metric
+    if k := w.recall(q, falling, l.rounds): return k.status, 'repeats an earlier figure', k.metric
+    if operand and (name := w.listed.get((q.value, q.unit)) or falling and w.listed.get((-q.value, q.unit))): return 'cited', 'listed above', name
+    found = [(p, False, None) for n, _, _ in l.wide(i) for p in (n, *w.shown.parts.get(n, ()))] + (w.head(sum(x.text == '|' for x in tokens[:i])) if w.columns else []) + w.head()
+    if hit := _match_any(w, t, found, falling, fell): return 'cited', 'named in words', hit[0]
+    if not operand and w.reply.forecast and q.value == w.reply.forecast.p_up and q.step <= .01 and not q.unit.replace('%','') and (any(s in l.chances for s in _CHANCES) or not q.unit and (i+1 == len(tokens) or tokens[i+1].text in '.,;)')): return 'forecast', 'repeats the forecast', None
+    if w.later and (q.digits >= 3 or q.unit == '%' and q.step <= .001*(1+1e-9)) and (k := w.recall(q, falling, False, w.later)) and k.status == 'derived': return 'derived', 'worked out below', None
+    whys = [match_value(q, n, w.shown.values[n], falling, fell) for n, sure, *_ in (*direct, *clause) if n in w.shown.values and sure]
     return 'unsupported', whys[0] if whys else 'no source is named', None
 
 # %% ../nbs/06_verify.ipynb #4a04fc8a
@@ -493,11 +773,14 @@ def _link(tokens:list[Token], i:int)->tuple[int,str]:
     j, strength = i, ''
     while j > 0 and i-j < 8:
         t = tokens[j-1]
-        if t.kind == 'eq': strength = '='
+        if t.kind == 'word':
+            said = t.text.lower()
+            if said in _EQUALS: strength = strength or 'word'
+            elif said not in _LINKS: break
+        elif t.kind == 'eq' or t.text == '~' and j > 1 and tokens[j-2].kind in ('number','close','cite'): strength = '='
         elif t.kind == 'number' or t.kind == 'close': break
         elif t.text in ('→','⇒','|') or t.text == '>' and j > 1 and tokens[j-2].text in ('-','='): strength = strength or 'word'
-        elif t.kind == 'word' and t.text.lower() in _EQUALS: strength = strength or 'word'
-        elif not (t.kind == 'word' and t.text.lower() in _LINKS or t.kind == 'open' or t.text in '|,~:.>&' or t.text == '-' and tokens[j].text == '>' and j < i): break
+        elif not (t.kind == 'open' or t.text in '|,~:.>&' or t.text == '-' and tokens[j].text == '>' and j < i): break
         j -= 1
     return j, strength
 
@@ -518,6 +801,8 @@ def _left_side(tokens:list[Token], i:int)->list[Token]:
             elif kind == 'open':
                 if depth == 0 or not need_op: break
                 depth -= 1
+            elif kind == 'func':
+                if not out or out[-1].kind != 'open': break
             elif kind == 'op':
                 if not need_op: break
                 need_op = False
@@ -531,19 +816,34 @@ def _left_side(tokens:list[Token], i:int)->list[Token]:
 
 # %% ../nbs/06_verify.ipynb #42496e58
 _SAID = {'minus':'-', 'less':'-', 'plus':'+', 'times':'*', 'x':'*', 'over':'/'}
+_OPERATORS = frozenset((*_SAID, 'divided', 'multiplied', 'of', 'squared', 'half', 'twice'))
 _VERBS = re.compile(r'\b(?:(?P<d>divid(?:e|es|ed|ing)|ratio|quotient)|(?P<s>(?:subtract|deduct)(?:s|ed|ing)?)|(?P<a>add(?:s|ed|ing)?|sum)|(?P<m>multipl(?:y|ies|ied|ying)|product))\b', re.I)
 
 def _say_operators(tokens:list[Token])->list[Token]:
     "Turn words between two figures into operators."
-    out = list(tokens)
-    for i in range(1, len(tokens)-1):
-        t = tokens[i]
-        if t.kind != 'word' and t.text != ':': continue
-        said, nxt = t.text.lower(), tokens[i+1]
+    out, places = list(tokens), [i for i, t in enumerate(tokens[:-1]) if t.kind == 'word' and t.text.lower() in _OPERATORS]
+    for i in places:
+        t, said, nxt = tokens[i], tokens[i].text.lower(), tokens[i+1]
         if said in _SAID and nxt.kind in ('number','open') and any(x.kind in ('number','close','cite') for x in tokens[max(0, i-3):i]): out[i] = t._replace(kind='op', text=_SAID[said])
         elif said in ('divided','multiplied') and nxt.text.lower() == 'by': out[i], out[i+1] = t._replace(kind='op', text='/' if said[0] == 'd' else '*'), nxt._replace(kind='cite', text='[by]')
+        elif said == 'of' and nxt.kind == 'number' and i > 0 and (k := i - 1 - (tokens[i-1].kind == 'cite')) >= 0 and tokens[k].kind == 'number' and any(x.kind == 'eq' or x.text.lower() in ('is','gives','equals') for x in tokens[i+2:i+6]):
+            if tokens[k].value.unit == '%': out[i] = t._replace(kind='op', text='*')
+            elif tokens[k].value.unit == nxt.value.unit: out[i] = t._replace(kind='op', text='/')
+        elif said == 'squared' and i and tokens[i-1].kind in ('number','cite','close'): out[i] = t._replace(kind='op', text='^²')
+        elif said in ('half','twice') and (k := i + 1 + (nxt.text.lower() == 'of')) < len(tokens) and tokens[k].kind == 'number' and any(x.kind == 'eq' or x.text.lower() in ('is','gives','equals') for x in tokens[k+1:k+4]):
+            out[i] = t._replace(kind='number', text=said)
+            if k > i+1: out[i+1] = nxt._replace(kind='cite', text='[of]')
         elif said in ('minus','plus') and any(x.kind == 'number' for x in tokens[i+1:i+6]) and any(x.kind == 'number' for x in tokens[max(0, i-4):i]): out[i] = t._replace(kind='op', text=_SAID[said])
-    return out
+    return [x for t in out for x in _unfold(t)] if any(tokens[i].text.lower() in _AT_ONCE for i in places) else out
+
+_FOLDED = {'^²': 2., 'half': .5, 'twice': 2.}
+_AT_ONCE = ('squared', 'half', 'twice')  # words that are an operator and a number at once
+
+def _unfold(t:Token)->tuple[Token, ...]:
+    "Make two tokens of a word that is an operator and a number at once."
+    if t.text not in _FOLDED or t.kind == 'word': return (t,)
+    x = Quantity(_FOLDED[t.text], '', 1., 1)
+    return (t._replace(text='^'), Token('number', t.end, t.end, '²', x)) if t.kind == 'op' else (t._replace(value=x), Token('op', t.end, t.end, '*'))
 
 def _told(tokens:list[Token], i:int)->list[Token]:
     "Make an expression of the last two figures before `i` when a verb of calculation stands in the sentence."
@@ -551,7 +851,11 @@ def _told(tokens:list[Token], i:int)->list[Token]:
     while j > 0 and i-j < 40 and tokens[j-1].text not in '.;' and tokens[j-1].kind != 'tag':
         t = tokens[j-1]
         if t.kind == 'number' and len(pair) < 2: pair.append(t)
-        elif t.kind == 'word' and (m := _VERBS.match(t.text)): verb = m.lastgroup; break
+        elif t.kind == 'word' and (m := _VERBS.match(t.text)):
+            verb = m.lastgroup
+            if verb in 'sa' and not pair and tokens[j].text.lower() in ('one','1') and (k := next((k for k in range(j-2, max(-1, j-6), -1) if tokens[k].kind == 'number'), -1)) >= 0:
+                return [tokens[k], Token('op', t.end, t.end, '-' if verb == 's' else '+'), Token('number', t.end, t.end, 'one', Quantity(1., '', 1., 1))]
+            break
         j -= 1
     if len(pair) < 2 or not verb: return []
     b, a = pair
@@ -569,8 +873,8 @@ def _right_side(tokens:list[Token], i:int)->tuple[list[Token], int, int]:
         t = tokens[e]
         if t.kind == 'close' and depth == 0: break
         depth += (t.kind == 'open') - (t.kind == 'close')
-        if t.kind in ('number','op','open','close'): out.append(t)
-        elif t.kind == 'eq' or t.kind not in ('word','cite','days'): 
+        if t.kind in ('number','op','open','close','func'): out.append(t)
+        elif t.kind not in ('word','cite','days'):
             if brackets or t.kind == 'eq': return [], i, i
             break
         e += 1
@@ -578,19 +882,57 @@ def _right_side(tokens:list[Token], i:int)->tuple[list[Token], int, int]:
     return out, k+1, e
 
 # %% ../nbs/06_verify.ipynb #b050887c
+_NO_UNIT, _MONEYS = (0, 0, 0, False), {'USD':(1, 0, 0, False), 'native':(0, 1, 0, False), 'gwei':(0, 0, 1, False), '%':(0, 0, 0, True)}
+
+def _strict(op:str, a:tuple, b:tuple)->tuple:
+    "Apply an operator to two values with powers of units: (dollars, coins, gwei, is it a share?), or None where the unit was left out."
+    x, u, v = _calculate(op, a[0], b[0]), a[1], b[1]
+    if not abs(x) <= _MAX_VALUE: raise CortexError(f'The result is larger than {_MAX_VALUE:g}.')
+    if op in '+-':
+        if u and v and u[:3] != v[:3]: raise CortexError('wrong unit: a sum of unlike units')
+        if u and v and u[3] != v[3] and abs((b if u[3] else a)[0]) > 100: raise CortexError('wrong unit: a sum of a count and a share')
+        return x, u and v and (*u[:3], u[3] or v[3]) or u or v
+    if u is None or v is None: return x, None
+    if op == '^': return x, tuple(k*int(b[0]) for k in u[:3]) + (False,) if b[0] >= 1 else _NO_UNIT
+    sign = 1 if op == '*' else -1
+    money = tuple(i + sign*j for i, j in zip(u[:3], v[:3]))
+    return x, (*money, u[3] != v[3] and not any(money))
+
+def _leaf(w:_Walk, t:Token)->tuple:
+    "Give an operand its exact value and its unit: those of the metric it was traced to, or as written."
+    c, q = w.at.get(t.start), t.value
+    unit = _unit_of(c.metric) if c and c.metric and c.status == 'cited' else None
+    x = w.shown.values.get(c.metric) if unit is not None else w.exact.get((q.value, q.unit))
+    x = q.value if x is None else math.copysign(x, q.value) if unit is not None else x
+    if unit is None and not q.unit and c and (c.supported or c.metric): return x, None
+    return x, _MONEYS.get(q.unit or unit or '', _NO_UNIT)
+
+def _unit_fits(unit:str, dims:tuple|None)->bool:
+    "May a result whose expression has these units be stated in `unit`?"
+    if dims is None or unit == '': return True
+    money = dims[:3]
+    return money == _MONEYS[unit][:3] or unit in ('native','gwei') and money in ((0, 1, 0), (0, 0, 1))
+
+# %% ../nbs/06_verify.ipynb #9ecc7cd1
 def _judge_result(w:_Walk, t:Token, left:list[Token], operands:list[Claim])->tuple[str,str,bool]:
     "Decide the stated result of an expression: (status, reason, does it recompute?)."
     q = t.value
     try: (value, unit), why = _compute(left), ''
     except CortexError as e: value, unit, why = None, '', str(e)
-    if value is not None and q.unit == '%' and unit == '' and any(x.kind == 'number' and x.value.value == 100 and not x.value.unit for x in left): value /= 100
-    ok = value is not None and _follows(q, value)
+    wrong, exact, dims = '', value, None
+    if value is not None and any(c.supported for c in operands):
+        try: exact, dims = _compute(left, lambda x: _leaf(w, x), _strict)
+        except CortexError as e: wrong = str(e) if str(e).startswith('wrong unit') else ''
+    if value is not None and q.unit == '%' and unit == '' and any(x.kind == 'number' and x.value.value == 100 and not x.value.unit for x in left): value, exact = value/100, exact/100
+    if not wrong and not _unit_fits(q.unit, dims): wrong = f"wrong unit: the result is {'in ' + next((u for u, d in _MONEYS.items() if d[:3] == dims[:3]), 'another unit') if any(dims[:3]) else 'a plain number'}"
+    ok = value is not None and not wrong and (_follows(q, value) or _follows(q, exact))
     supported = all(c.supported or c.reason == 'constant' for c in operands) and any(c.supported for c in operands)
     w.expressions.append(Expression(min(left[0].start, t.start), max(left[-1].end, t.end), value, q.value, tuple(operands), ok, supported))
     if value is None: return 'unsupported', why, False
+    if wrong: return 'unsupported', wrong, False
     if not ok: return 'unsupported', f'does not recompute: gives {_result_text(value, q.unit, left)}', False
     if not supported: return 'unsupported', 'an operand is unsupported', True
-    if q.unit == 'USD' and unit != 'USD' and not any(c.unit == 'USD' or c.metric and _unit_of(c.metric) == 'USD' or c.reason == 'constant' for c in operands): return 'unsupported', 'wrong unit: no operand is in USD', True
+    w.exact.setdefault((q.value, q.unit), exact)
     return 'derived', '', True
 
 # %% ../nbs/06_verify.ipynb #d8098848
@@ -604,7 +946,7 @@ def _date_of(text:str)->str:
 
 def _days_of(text:str)->float:
     "Read a span of time in days."
-    n, unit = int(re.match('[0-9]+', text)[0]), text.lstrip('0123456789 -')[0]
+    n, unit = int(re.match('[0-9]+', text)[0]), re.search('[a-z]', text.lower())[0]
     return n*{'d':1, 'h':1/24, 'w':7, 'm':30, 'y':365}[unit]
 
 # %% ../nbs/06_verify.ipynb #2ff763d0
@@ -618,29 +960,78 @@ def _judge_at(l:_Line, i:int, done:set, operands:set):
     if strength:
         left = _left_side(tokens, j)
         if l.verbs and not _is_expression(left): left = _told(tokens, j)
-    if not _is_expression(left):
-        right, s, e = _right_side(tokens, i) if l.explains else ([], i, i)
+    found = _is_expression(left)
+    if not found and l.explains:
+        right, s, e = _right_side(tokens, i)
         if right:
             for k in range(s, e):
                 if tokens[k].kind == 'number': operands.add(k); _judge_at(l, k, done, operands)
-            left, strength = right, 'right'
-    if not _is_expression(left) or i in l.bound and strength != '=': w.add(t, *_verdict(l, i, i in operands)); return
+            left, strength, found = right, 'right', True
+    if not found and l.lefts and i and (k := _restated(l, i)) is not None: left, strength, found = l.lefts[k], 'word', True
+    if not found or i in l.bound and strength != '=': w.add(t, *_verdict(l, i, i in operands)); return
+    if not t.value.unit and i+1 < len(tokens) and tokens[i+1].text.lower() in ('point','points'): t = t._replace(value=Quantity(t.value.value/100, '%', t.value.step/100, t.value.digits))
+    l.lefts[i] = left
     n = len(w.expressions)
     status, reason, ok = _judge_result(w, t, left, [w.at[x.start] for x in left if x.kind == 'number' and x.start in w.at])
     if not ok and strength != '=':
         other = _verdict(l, i)
         if other[0] != 'unsupported' or strength == 'word' and tokens[i-1].text not in ('→','⇒','>'): del w.expressions[n:]; w.add(t, *other); return
+    if status == 'derived' and i in l.bound and (why := _belied(w, t, tokens[l.bound[i]].text)): status, reason = 'unsupported', why
     w.add(t, status, reason)
 
-_SAYS = (' minus ', ' less ', ' plus ', ' times ', ' x ', ' over ', ' divided ', ' multiplied ')
-_TELLS = ('divid', 'subtract', 'deduct', 'add', 'sum', 'multipl', 'product', 'ratio', 'quotient')
+# %% ../nbs/06_verify.ipynb #34bb2612
+def _restated(l:_Line, i:int)->int|None:
+    "Find the result that number `i` states once more, in more digits or another unit: `= 0.612, i.e. 61.2%`."
+    for k in range(i-1, max(-1, i-8), -1):
+        t = l.tokens[k]
+        if t.kind == 'number': return k if k in l.lefts and k < i-1 else None
+        if not (t.kind in ('eq','open') or t.text in ',.~:>-→⇒' or t.text.lower() in _AGAIN): return None
+
+_AGAIN = frozenset('i e or that is ie about around roughly which namely in other words equals'.split())
+
+def _belied(w:_Walk, t:Token, cite:str)->str:
+    "Say how the name in brackets behind a result contradicts it, or ''."
+    names = _cited_names(cite, w.names + w.labels)
+    whys = [match_value(t.value, n, w.shown.values[n]) if n in w.shown.values else _refuted(w, t, [(n, True, None)]) for n in names]
+    return whys[0] if whys and '' not in whys else ''
+
+# %% ../nbs/06_verify.ipynb #51ba6f85
+def _is_rank(w:_Walk, tokens:list[Token], i:int)->bool:
+    "Is the ordinal at `i` one of the first few, that of a percentile, or the day of a date that was shown?"
+    n = int(re.match('[0-9]+', tokens[i].text)[0])
+    return n <= 4 or i and tokens[i-1].text.lower() in ('the','on') and any(d.endswith(f'-{n:02d}') for d in w.shown.dates) or any(x.text.lower() in ('percentile','quantile','decile','quartile') for x in tokens[i+1:i+6])
+
+# %% ../nbs/06_verify.ipynb #03288c6d
+_UNITS = {w: k for k, w in enumerate('zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen'.split())}
+_TENS = {w: 10*k for k, w in enumerate('twenty thirty forty fifty sixty seventy eighty ninety'.split(), 2)}
+_SPELLED = re.compile(r'\b(?P<n>(?:(?:' + '|'.join((*_UNITS, *_TENS, 'hundred', 'half', 'dozen')) + r')[\s-]{1,2}(?:and |a |of a )?){1,8})(?P<unit>per\s?cent|percent|percentage points?|hundred|thousand|million|billion|trillion|dollars|basis points?)\b', re.I)
+
+def _judge_spelled(w:_Walk, line:str, at:int):
+    "Flag quantities in words, such as `sixty one percent`, unless they round a figure that is known."
+    held = []
+    for m in list(_SPELLED.finditer(line))[:40]:
+        n = 0
+        for word in re.split(r'[\s-]+', m['n'].lower()): n += _UNITS.get(word, 0) + _TENS.get(word, 0) + 99*n*(word == 'hundred') + .5*(word == 'half') + 12*(word == 'dozen')
+        unit = m['unit'].lower()
+        power = -4 if unit[0] == 'b' and 's' in unit else -2 if unit[:3] == 'per' else {'h':2, 't':12 if unit[1] == 'r' else 3, 'm':6, 'b':9}.get(unit[0], 0)
+        q = Quantity(n*10.**power, '%' if power < 0 else 'USD' if unit == 'dollars' else '', (.1 if n % 1 else 1)*10.**power, 2)
+        if not held: held = [c.value for c in w.claims if c.supported] + [v for v in (*w.shown.values.values(), *w.shown.results.values()) if v is not None]
+        if unit == 'dollars' and 'thousand' in line.lower(): held += [1e3*v for v in held]
+        ok = n > 0 and any(abs(abs(v) - q.value) <= q.step/2*(1+1e-9) for v in held)
+        w.add(Token('number', at + m.start(), at + m.end(), m[0], q), *(('structural', 'rounded in words') if ok else ('unsupported', 'no source is named')))
+
+# %% ../nbs/06_verify.ipynb #d23cdbae
+_CHANCES = ('p(', 'prob', 'chance', 'odds', 'likel', 'forecast', 'confiden', 'convic', ' up', 'rise', 'higher')
 
 def _judge_line(w:_Walk, line:str, at:int=0):
     "Judge every number of one line that starts at position `at`."
     tokens = tokenize(line, at)
     low = line.lower()
-    l = _Line(w, _say_operators(tokens) if any(s in low for s in _SAYS) else tokens)
-    l.verbs, l.explains, done = any(s in low for s in _TELLS), '(' in line or '=' in line or '≈' in line, set()
+    states = '=' in line or '≈' in line or ' is ' in low or ' gives ' in low or ' equals ' in low
+    l = _Line(w, _say_operators(tokens) if w.says and any(s in low and (states or s not in _NEEDS) for s in w.says) else tokens)
+    l.verbs, l.explains, done = bool(w.tells) and any(s in low for s in w.tells), '(' in line or '=' in line or '≈' in line, set()
+    if w.spells and any(s in low for s in w.spells): _judge_spelled(w, line, at)
+    l.rounds, l.chances = 'round' in low, low
     for i in l.judged:
         t = l.tokens[i]
         if len(w.claims) >= MAX_NUMBERS: return
@@ -649,7 +1040,9 @@ def _judge_line(w:_Walk, line:str, at:int=0):
             said = _date_of(t.text)
             w.add(t, *(('structural','shown date') if any(d.endswith(said) for d in w.shown.dates) else ('unsupported','no such date was shown')))
         elif t.kind == 'days': w.add(t, *(('structural','horizon') if (n := _days_of(t.text)) in w.shown.days or n == 1 else ('unsupported','no such horizon was shown')))
-        elif t.kind == 'ordinal': w.add(t, 'structural', 'ordinal')
+        elif t.kind == 'ordinal': w.add(t, *(('structural','ordinal') if _is_rank(w, l.tokens, i) else ('unsupported','no source is named')))
+        elif t.kind == 'word':
+            if t.text.lower() not in w.shown.spelled and not names_for(t.text, w.names): w.add(t, 'unsupported', 'a figure hidden in a word')
         elif t.kind == 'alien': w.add(t, 'unsupported', 'not ASCII digits')
         elif t.kind == 'hidden': w.add(t, 'unsupported', 'hidden characters')
 
@@ -695,16 +1088,15 @@ def mark_numbers(
     return f'<pre style="white-space:pre-wrap">{"".join(out)}{html.escape(v.reply.text[pos:])}</pre>'
 
 # %% ../nbs/06_verify.ipynb #866011d6
-_DIGIT = re.compile(r'\d|[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\x00-\x08\x0b\x0e-\x1f\x7f]')
+_DIGIT = re.compile(r'[\d' + _FRACTIONS + r']|[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\x00-\x08\x0b\x0e-\x1f\x7f]')
 
 def _read_context(w:_Walk, line:str):
     "Keep what a line without figures says about the lines below it: column heads or a heading."
     s = line.strip()
-    if not s: w.columns, w.heading = {}, []
+    if not s: w.columns, w.heading = {}, ''
     elif s[0] == '|' and s.count('|') < 30:
-        if any(c.isalpha() for c in s):
-            w.heading, w.columns = [], {k: [(n, False, None) for m in _mentions(tokenize(cell), w.book) for n, _ in m.names] for k, cell in enumerate(line.split('|')) if cell.strip()}
-    elif len(s) < 90 and (s[0] in '#*' or s[-1] in ':*'): w.columns, w.heading = {}, [(n, False, None) for m in _mentions(tokenize(s), w.book) for n, _ in m.names]
+        if any(c.isalpha() for c in s): w.heading, w.columns = '', {k: cell for k, cell in enumerate(line.split('|')) if cell.strip()}
+    elif len(s) < 90 and (s[0] in '#*' or s[-1] in ':*'): w.columns, w.heading = {}, s
 
 def _read_echo(w:_Walk, line:str, at:int):
     "Take down the figures of a line copied from the prompt; they count only when they are used."
@@ -714,7 +1106,7 @@ def _read_echo(w:_Walk, line:str, at:int):
         w.add(t, 'structural', 'copied from the prompt')
         if t.kind == 'number':
             for m in _mentions(tokens[:i], w.book):
-                for n, _ in m.names: w.listed.setdefault((abs(t.value.value), t.value.unit), n)
+                for n, _ in m.names: w.listed.setdefault((t.value.value, t.value.unit), n)
 
 # %% ../nbs/06_verify.ipynb #555d1704
 _END = re.compile(r'[a-z)\]%]{2}[.!?]\s(?=[A-Z])')  # of a sentence
@@ -740,17 +1132,28 @@ def verify(
 )->Verification:
     "Check every number of a reply, in linear time; never raises on what a reply says."
     reply = reply if isinstance(reply, Reply) else parse_reply(reply)
-    w, at = _Walk(reply, shown_of(shown)), 0
+    shown = shown_of(shown)
+    w = _read_all(_Walk(reply, shown))
+    if any(c.status == 'unsupported' and c.value is not None and (k := w.known.get((c.value, c.unit)) or w.known.get((abs(c.value), c.unit, 'size'))) and k.status == 'derived' for c in w.claims):
+        again = _Walk(reply, shown); again.later = w.known
+        w = _read_all(again)
+    return Verification(reply, tuple(sorted(w.claims, key=lambda c: c.start)), tuple(w.expressions))
+
+def _read_all(w:_Walk)->_Walk:
+    "Judge the lines of a reply, one by one."
+    at, reply = 0, w.reply
     for line in reply.text.split('\n'):
-        if not _DIGIT.search(line): _read_context(w, line)
+        if not _DIGIT.search(line):
+            _read_context(w, line)
+            if w.spells and len(line) > 7 and any(s in (low := line.lower()) for s in w.spells): _judge_spelled(w, line, at)
         elif w.shown.prompt and line.strip(' \t\r>').removeprefix('<think>').strip() in w.shown.prompt: _read_echo(w, line, at)
         else:
             if line.lstrip()[:1] == '#' or line.lstrip()[:1] == '|' and '|' in line and '%' in line and 'P(' in line: _read_context(w, re.sub('[0-9]', ' ', line))
             for k, piece in _pieces(line):
-                if _DIGIT.search(piece): _judge_line(w, piece, at+k)
+                if len(piece) == len(line) or _DIGIT.search(piece): _judge_line(w, piece, at+k)
                 if len(w.claims) >= MAX_NUMBERS: break
         if len(w.claims) >= MAX_NUMBERS:
             rest = w.claims[-1].end
             w.claims.append(Claim(rest, len(reply.text), '…', None, '', 'unsupported', f'not read: more than {MAX_NUMBERS:,} figures')); break
         at += len(line) + 1
-    return Verification(reply, tuple(sorted(w.claims, key=lambda c: c.start)), tuple(w.expressions))
+    return w

@@ -35,7 +35,7 @@ def check(text, task=TASKS[0]):
 PIECES = st.sampled_from(['1.04M', '402k', '[tx_count]', '[Active Users]', 'tx count', 'transactions', '7d', '30 days', '-1.2%', '8.4%', '−9.6%', '+7.2%', '±', '=', '≈', '->', '→', '/', '÷', '×', '·', '(', ')', '{', '}',
     '}{', '\\frac{', '\\times', '\\%', '$', '**', '*', '`', '_', '|', '\n', '\n| a | b |\n', '# Transactions\n', 'P(up)', '0.43', 'probability of a rise', 'median', '80% interval', 'to', 'and', 'by', 'dividing', 'subtracting', 'from', 'gives',
     'minus', 'x', 'forecast: tx_count 7d:', '<think>', '</think>', '<answer>', '</answer>', '1 March 2025', '2025-03-01', 'March 99', '99 May 0000', '1.2×10⁶', '10⁻⁹⁹⁹', '1e999', '9'*45, '1,2,3', '1.2.3', '1 000 000', "1'000", '1{,}000', 'NaN', 'inf', '٣', '３', '²',
-    '\u200b', '\u202e', '\ufeff', '\x00', '\ud800', 'İ', 'ß', '👩\u200d💻', 'fell', 'a fall of', 'gwei', 'NEAR', 'USD', 'bps', ';', '.', ',', ':', '%', '-', '1', '0', '24h', '9 weeks', '1st', 'tx_count: 1.04M\n', 'near | 2025-03-01 | bear\n', ' ', ' ', ' '])
+    '\u200b', '\u202e', '\ufeff', '\x00', '\ud800', 'İ', 'ß', '👩\u200d💻', 'fell', 'a fall of', 'gwei', 'NEAR', 'USD', 'bps', ';', '.', ',', ':', '%', '-', '1', '0', '24h', '9 weeks', '7\u00a0days', '24\u202fh', '1st', '999th', 'EUR500M', '½', '③', '^', '^2', 'sqrt(', '√(', 'log(', 'half of', 'squared', 'of', 'sixty one percent', '€', 'Layer-2', '4.1 Volatility.', '~', 'tx_count: 1.04M\n', 'near | 2025-03-01 | bear\n', ' ', ' ', ' '])
 TEXTS = st.one_of(st.text(max_size=400), st.lists(PIECES, max_size=120).map(''.join), st.lists(PIECES, max_size=120).map(' '.join))
 CALM = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 
@@ -111,9 +111,11 @@ def fuzz(seconds, tmp_path):
     out = subprocess.run([sys.executable, str(script), str(here.parent), str(here), str(seeds), f'-max_total_time={seconds}', '-max_len=4000', '-timeout=10', '-seed=1', f'-artifact_prefix={tmp_path}/'],
                          capture_output=True, text=True, errors='replace', timeout=seconds+120, env={**os.environ, 'OMP_NUM_THREADS': '1'}, cwd=tmp_path)
     assert out.returncode == 0, out.stderr[-3000:]
-    return int(next(l.split()[1] for l in out.stderr.splitlines() if l.startswith('Done')))
+    runs = int(next(l.split()[1] for l in out.stderr.splitlines() if l.startswith('Done')))
+    print(f'{runs:,} texts tried in {seconds} s, none broke parser or verifier')
+    return runs
 
-def test_fuzz(tmp_path): assert fuzz(int(os.environ.get('CORTEX_FUZZ_SECONDS', 20)), tmp_path) > 100
+def test_fuzz(tmp_path): assert fuzz(int(os.environ.get('CORTEX_FUZZ_SECONDS', 60)), tmp_path) > 100
 
 @pytest.mark.slow
 @pytest.mark.skipif(not os.environ.get("CORTEX_SLOW"), reason="ten minutes: set CORTEX_SLOW=1 to run it")
