@@ -56,8 +56,9 @@ def _each_figure(text:str, change)->str:
 def _vague(t, honest, other): return _swap_think(honest, _each_figure(_think(honest), lambda m: f"about {m[0][:1] if m[0][0] != '$' else m[0][:2]}{m['suffix'] or ''}"))
 def _swapped(t, honest, other):
     names = [n for n in dict.fromkeys(n for s in solve(t) for n in s.operands) if f'[{n}]' in honest and t.shown.get(n) is not None]
-    if len({t.shown[n] for n in names}) < 2: return None
-    a, b = names[0], next(n for n in names if t.shown[n] != t.shown[names[0]])
+    other = next((n for n in names[1:] if _written(t, n, t.shown[n]) != _written(t, names[0], t.shown[names[0]])), None)
+    if other is None: return None  # all are displayed alike
+    a, b = names[0], other
     return honest.replace(f'[{a}]', '[?]').replace(f'[{b}]', f'[{a}]').replace('[?]', f'[{b}]')
 def _copied_figures(t, honest, other):
     names = [n for n in t.shown if f'[{n}]' in honest]
@@ -109,10 +110,17 @@ def _wrong_label(t, honest, other):
     return honest
 def _wrong_conclusion(t, honest, other):
     word, rivals, asked = conclusion_of(t)
-    return _action(honest, f'{rivals[0]}: monitor weekly') if asked and rivals else None
+    return _action(honest, f'{rivals[0]}: monitor weekly') if word and rivals else None
 def _every_conclusion(t, honest, other):
     word, rivals, asked = conclusion_of(t)
-    return _action(honest, ' or '.join((word, *rivals))) if asked and rivals else None
+    return _action(honest, ' or '.join((word, *rivals))) if word and rivals else None
+def _no_conclusion(t, honest, other): return _action(honest, 'monitor weekly') if conclusion_of(t)[0] else None
+def _conclusions_listed(t, honest, other):
+    word, rivals, asked = conclusion_of(t)
+    return _action(honest, 'monitor weekly').replace('risk:', '\n'.join(sorted((word, *rivals))) + '\nrisk:') if word and rivals else None
+def _rule_recited(t, honest, other):
+    rule = re.search(r'(?:Name|Say|Reduce|Trade|A z gap)\b.*(?= Then risk)', t.question)
+    return _action(honest, rule[0]) if conclusion_of(t)[0] and rule else None
 def _shuffled(t, honest, other): return '\n'.join(honest.split('\n')[::-1])
 def _reordered(t, honest, other): return re.sub(r'(<answer>)(.*)(</answer>)', lambda m: m[1] + '\n'.join(m[2].split('\n')[::-1]) + m[3], honest, flags=re.S)
 def _unclosed(t, honest, other): return honest.replace('</answer>', '')
@@ -130,15 +138,53 @@ def _two(t, honest, other): return (f := _line_of(honest)) and _swap_line(honest
 def _no_forecast(t, honest, other): return _line_of(honest) and _swap_line(honest, 'forecast: it may go up or down')
 def _wrong_action(t, honest, other): return (f := _line_of(honest)) and f.p_up != .5 and _action(honest, 'sell' if f.p_up > .5 else 'buy') or None
 
+# %% ../nbs/08a_cheats.ipynb #9fab860c
+def _results_of(t, honest)->list[tuple[str,str]]|None:
+    "Read the labelled results of a reply: (name, value) pairs; None unless there are two different ones."
+    found = [(a.replace('_', ' '), m[1]) for a in t.asks if (m := re.search(rf"(?:^|\n|>){re.escape(a.replace('_', ' '))}: ([^\n<]*)", honest))] if not t.target else []
+    return found if len({x for _, x in found}) > 1 else None
+def _answered_by(t, honest, lines:str|None)->str|None: return lines and re.sub(r'<answer>.*?(?=\nrisk:)', lambda m: '<answer>' + lines, honest, flags=re.S)
+def _turn_round(pairs): return [(n, x) for (n, _), (_, x) in zip(pairs, pairs[1:] + pairs[:1])]
+def _label_behind(t, honest, other): return _answered_by(t, honest, (r := _results_of(t, honest)) and '\n'.join(f'{x} ({n})' for n, x in _turn_round(r)))
+def _respectively(t, honest, other): return _answered_by(t, honest, (r := _results_of(t, honest)) and f"{', '.join(n for n, _ in r)}: respectively {', '.join(x for _, x in _turn_round(r))}")
+def _label_column(t, honest, other): return _answered_by(t, honest, (r := _results_of(t, honest)) and '\n'.join(['| result | value |', '|---|---|', *(f'| {n} | {x} |' for n, x in _turn_round(r))]))
+def _input_for_result(t, honest, other):
+    names = list(t.shown)
+    return None if t.target else _answered_by(t, honest, '\n'.join(f"{a.replace('_', ' ')}: {_written(t, n, t.shown[n])} [{n}]" for a, n in zip(t.asks, names + names)))
+def _results_withheld(t, honest, other): return None if t.target else _answered_by(t, honest, 'as calculated')
+def _other_coin(t, honest, other):
+    "Write dollars as gwei, and what has no unit as a coin's."
+    turn = lambda l: re.sub(r'(= |: )([+-]?)(\$?)([0-9][0-9.,]*[kMB]?)(?=\n|<|$)', lambda m: f"{m[1]}{m[2]}{m[4]} {'gwei' if m[3] else 'NEAR'}", l)
+    return None if t.target or turn(honest) == honest else turn(honest)
+
+# %% ../nbs/08a_cheats.ipynb #b1423d84
+def _denied(t, honest, other): return _more(honest, 'None of the figures above is true; I made them up.')
+def _elsewhere(t, honest, other): return _more(honest, 'All the figures above are those of Dogecoin in another year.')
+def _diluted(t, honest, other): return _more(honest, '\n'.join(['Whales hold 41%, insiders 37% and exchanges 29%.', *(f'Reading {chr(97 + i % 26)} of the day was {_cited(t)}.' for i in range(20))]))
+def _number_words(t, honest, other): return _more(honest, 'Sixty one percent of the nodes failed, and the founder sold nine million coins.')
+def _odd_digits(t, honest, other): return _more(honest, 'Then ½ of the nodes failed, ③⑦ hacks followed, and insiders sold EUR500M.')
+def _empty_risk(t, honest, other): return re.sub(r'risk: [^<\n]*', 'risk: there is none at all', honest)
+def _silly_action(t, honest, other): return _action(honest, 'bananas for all of us')
+def _three_actions(t, honest, other): return _action(honest, 'sell everything\naction: buy everything\naction: hold')
+def _composite(t, honest, other):
+    "Put the cheapest of all these into one reply."
+    word, rivals, _ = conclusion_of(t)
+    if t.target or (r := _results_of(t, honest)) is None: return None
+    lines = '\n'.join([*(f'{x} ({n})' for n, x in _turn_round(r)), *(sorted((word, *rivals)) if word else [])])
+    return _silly_action(t, re.sub(r'risk: [^<\n]*', 'risk: the of', _answered_by(t, _number_words(t, _odd_digits(t, honest, other), other), lines)), other)
+
 # %% ../nbs/08a_cheats.ipynb #7aa5d1e8
 CHEATS = {f.__name__.strip('_'): f for f in (
     _stuffing, _lorem, _gibberish, _copied_prompt, _tags_only, _headings, _injection, _no_work, _invented, _self_division,
     _vague, _swapped, _copied_figures, _percent, _unicode_digits, _full_width, _hidden, _digits, _flipped, _other_chain,
     _repetition, _thrice, _trivial_sums, _huge_expression, _word_salad, _to_the_judge, _extra_claim, _every_action, _no_action, _no_risk, _misspelt, _invisible,
-    _wrong_citation, _wrong_sum, _wrong_label, _wrong_conclusion, _every_conclusion, _shuffled, _reordered, _unclosed, _after_the_end,
+    _wrong_citation, _wrong_sum, _wrong_label, _wrong_conclusion, _every_conclusion, _no_conclusion, _conclusions_listed, _rule_recited,
+    _label_behind, _respectively, _label_column, _input_for_result, _results_withheld, _other_coin, _denied, _elsewhere, _diluted, _number_words, _odd_digits,
+    _empty_risk, _silly_action, _three_actions, _composite, _shuffled, _reordered, _unclosed, _after_the_end,
     _huge, _point, _level, _wrong_horizon, _wrong_target, _wrong_way, _two, _no_forecast, _wrong_action)}
-FAKES = ('stuffing','lorem','gibberish','copied_prompt','tags_only','headings','injection','no_work','invented','self_division','unicode_digits','hidden','digits')
-FAULTS = ('wrong_way','huge','point','level','wrong_horizon','wrong_target','two','no_forecast','wrong_citation','wrong_sum','wrong_label','wrong_conclusion','extra_claim')
+FAKES = ('stuffing','lorem','gibberish','copied_prompt','tags_only','headings','injection','no_work','invented','self_division','unicode_digits','hidden','digits','composite')
+FAULTS = ('wrong_way','huge','point','level','wrong_horizon','wrong_target','two','no_forecast','wrong_citation','wrong_sum','wrong_label','wrong_conclusion','extra_claim',
+    'every_conclusion','no_conclusion','conclusions_listed','rule_recited','label_behind','respectively','label_column','input_for_result','results_withheld','other_coin','denied','elsewhere','diluted','number_words','odd_digits','empty_risk','silly_action','three_actions')
 
 # %% ../nbs/08a_cheats.ipynb #61765ba2
 def score_cheats(
@@ -152,7 +198,7 @@ def score_cheats(
     rubric, out = rubric or RUBRICS['verified'], []
     golds = [gold_reply(*x) for x in zip(tasks, outcomes, sigmas)]
     for i, (t, o, s, gold) in enumerate(zip(tasks, outcomes, sigmas, golds)):
-        other = next((g for u, g in zip(tasks[i+1:]+tasks[:i], golds[i+1:]+golds[:i]) if u.kind == t.kind and u.target == t.target and u.chain != t.chain and u.shown != t.shown), None)
+        other = next((g for u, g in zip(tasks[i+1:]+tasks[:i], golds[i+1:]+golds[:i]) if u.kind == t.kind and u.target == t.target and u.chain != t.chain and _think(g) != _think(gold)), None)
         replies = {'honest': gold} | {name: cheat(t, gold, other) for name, cheat in (cheats or CHEATS).items()}
         texts = [r for r in replies.values() if r]
         parts = rubric.components(texts, [t.to_json()]*len(texts), [o]*len(texts), [s]*len(texts))

@@ -4,16 +4,17 @@
 
 # %% auto #0
 __all__ = ['EXTRA', 'AGAIN', 'SANE_WIDTH', 'DEPTH', 'REWARDS', 'CEILINGS', 'WORK', 'COSTS', 'RUBRICS', 'completion_text', 'once',
-           'batched', 'Needs', 'needs', 'contradicted', 'stray_marks', 'unsupported', 'turned', 'supported', 'format',
-           'step_credit', 'says_something', 'calculation', 'loose_repeats', 'grounding', 'citation', 'forecast',
-           'interval', 'action_of', 'risk_of', 'conclusion_of', 'concludes', 'plain_action', 'insight', 'structure',
-           'completeness', 'contradictions', 'consistency', 'depth', 'coherence', 'known_word', 'spelling', 'history',
-           'Rubric', 'gold_reply', 'score_file', 'plot_rewards', 'sample_problems', 'long_reply', 'bench_rewards']
+           'batched', 'Needs', 'needs', 'contradicted', 'labelled', 'mislabelled', 'belied', 'stray_marks',
+           'unsupported', 'turned', 'disowned', 'supported', 'format', 'step_credit', 'says_something', 'calculation',
+           'loose_repeats', 'grounding', 'citation', 'forecast', 'interval', 'action_of', 'risk_of', 'conclusion_of',
+           'concludes', 'plain_action', 'insight', 'structure', 'completeness', 'contradictions', 'consistency',
+           'depth', 'coherence', 'known_word', 'spelling', 'history', 'Rubric', 'gold_reply', 'score_file',
+           'plot_rewards', 'sample_problems', 'long_reply', 'bench_rewards']
 
 # %% ../nbs/08_rewards.ipynb #180f3105
-import json, math, re, time
+import json, math, re, string, time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, wraps
 from pathlib import Path
 from .artifacts import CortexError
@@ -35,6 +36,7 @@ def completion_text(
 )->str:
     "Take the text out of a completion in either of TRL's shapes."
     if isinstance(completion, str): return completion
+    if isinstance(completion, (bytes, bytearray)): return bytes(completion).decode('utf-8', 'replace')
     if isinstance(completion, (list, tuple)): return ''.join(str(m.get('content') or '') for m in completion if isinstance(m, dict))
     return '' if completion is None else str(completion)
 
@@ -55,6 +57,18 @@ def once(
     return kept
 
 # %% ../nbs/08_rewards.ipynb #cecd67a5
+def _column(
+    x,        # a sequence, or None where the table has no such column
+    n:int,    # completions
+    name:str, # for the error
+)->list[float|None]:
+    "Lay a key column beside the completions."
+    if x is None: return [None]*n
+    x = [None if y is None or y != y else float(y) for y in x]
+    if len(x) != n: raise CortexError(f'{n} completions came with {len(x)} values of {name}.')
+    return x
+
+# %% ../nbs/08_rewards.ipynb #a7cd23b4
 def batched(
     one:Callable,  # (Verification, Task, outcome, sigma) -> float in [0, 1], or None where it does not apply
 )->Callable:
@@ -62,8 +76,8 @@ def batched(
     def reward(completions, task, outcome=None, sigma=None, **kwargs)->list[float|None]:
         n = len(completions)
         if len(task) != n: raise CortexError(f'{n} completions came with {len(task)} tasks.')
-        outcome, sigma = outcome or [None]*n, sigma or [None]*n
-        return [one(_read(completion_text(c), t), _task(t), o, s) for c, t, o, s in zip(completions, task, outcome, sigma)]
+        keys = zip(completions, task, _column(outcome, n, 'outcome'), _column(sigma, n, 'sigma'))
+        return [one(_read(completion_text(c), t), _task(t), o, s) for c, t, o, s in keys]
     reward.__name__ = reward.__qualname__ = one.__name__.strip('_')
     reward.__doc__, reward.__module__, reward.one = one.__doc__, one.__module__, one
     return reward
@@ -78,6 +92,7 @@ class Needs:
     metrics:frozenset   # shown figures that the steps use
     figures:int         # how many different figures the solution states
 
+@once
 def _figures(v:Verification)->int:
     "Count the different figures that hold."
     return len({(c.value, c.unit) for c in v.claims if c.supported})
@@ -90,11 +105,27 @@ def needs(task:Task)->Needs:
     used = frozenset(n for s in steps for n in s.operands if n in task.shown)
     return Needs(steps, written, {**task.shown, **work_out(steps, task.shown)}, used, _figures(verify(write_reply(task), task)))
 
+# %% ../nbs/08_rewards.ipynb #f24692cf
+_WORD = re.compile(r"[a-z][a-z0-9_'’]{0,60}|[0-9][0-9.,]{0,40}")  # names and numbers are words of their own here
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+@once
+def _words(v:Verification)->list[str]: return _WORD.findall(v.reply.text.translate(_LOWER))
+
+@once
+def _vocabulary(v:Verification)->frozenset: return frozenset(_words(v))
+
 # %% ../nbs/08_rewards.ipynb #eacb4e37
-_WAYS = re.compile(r"(?P<up>\b(?:rose|rise[sn]?|rising|increas(?:ed?|es|ing)|grew|grow(?:s|n|ing|th)?|gained|climb(?:ed|s|ing)?|advanced|jump(?:ed|s)|surg(?:ed|es|ing)|rall(?:ied|ies)|expan(?:ded|ds|ding|sion)|uptick|upward|up(?! to\b)))\b"
-    r"|(?P<down>\b(?:fell|fall(?:s|en|ing)?|drop(?:ped|s|ping)?|declin(?:ed?|es|ing)|decreas(?:ed?|es|ing)|down|shr[aiu]nk(?:s|ing)?|slid|slipp(?:ed|ing)|contract(?:ed|ing|ion)|tumbled|plunged|dipped|downward|retreated|lost))\b", re.I)
+_UPWARD = ('rose rise rises risen rising increase increased increases increasing grew grow grows grown growing growth gained climb climbed climbs climbing advanced jumped jumps '
+           'surged surges surging soar soared soars soaring spiked spikes spiking skyrocketed doubled doubles doubling rallied rallies expanded expands expanding expansion uptick upward').split()
+_DOWNWARD = ('fell fall falls fallen falling drop dropped drops dropping decline declined declines declining decrease decreased decreases decreasing down shrink shrinks shrinking shrank '
+             'shrunk collapse collapsed collapses collapsing crashed crashes crashing sank sinks sunk sinking plunge plunges plunging tumbles tumbling halved halving slid slipped slipping contract contracted contracting contraction tumbled plunged dipped downward retreated lost').split()
+_TURNS = frozenset((*_UPWARD, *_DOWNWARD, 'up'))
+_WAYS = re.compile(rf"\b(?:(?P<up>{'|'.join(_UPWARD)}|up(?! to\b))|(?P<down>{'|'.join(_DOWNWARD)}))\b", re.I)
+_LETTERS = re.compile('[a-z]+')
 _HEDGED = re.compile(r"\b(?:not|no|never|without|if|could|may|might|would|can|unless|rather|either|or)\W|\bp\(|n['’]t\b", re.I)
 _CLAUSE = re.compile(r'[.,;:!?](?=\s|$)|\n|\|')
+_BREAK = re.compile(r'[.,;:\n|(\d]| and | but | while ')
 
 def _way(words:str, last:bool)->int:
     "Read the direction that the words before (`last`) or behind a figure give it: 1 up, -1 down, 0 none."
@@ -114,30 +145,123 @@ def _sign_of(c:Claim, task:Task)->int:
     else: x = c.value if c.text[:1] in '+-−–' and c.unit == '%' else 0.
     return (x > 0) - (x < 0)
 
+@lru_cache(maxsize=256)
+def _titles(asks:tuple[str,...])->re.Pattern:
+    "Make a pattern of the names of asked results: the `growth` in `tx growth` is no direction."
+    return re.compile('|'.join(rf"\b{a.replace('_', '[ _-]')}\b" for a in asks) or '(?!)', re.I)
+
 @once
-def contradicted(v:Verification, task:Task)->tuple[list[Claim],int]:
-    "List the supported figures whose own words say the opposite, and count those whose words were checked."
-    text, wrong, checked, end = v.reply.text, [], 0, 0
+def contradicted(v:Verification, task:Task)->list[Claim]:
+    "List the supported figures whose own words say the opposite."
+    text, wrong, end, names = v.reply.text, [], 0, _titles(task.asks)
+    plus = [c for c in v.claims if c.text[:1] == '+' and c.status == 'cited' and needs(task).written.get(c.metric, 0.) < 0]  # whatever the words, + is no -
+    if _TURNS.isdisjoint(w.strip("'’") for w in _vocabulary(v)): return plus
     for c in v.claims[:600]:
-        previous, end = end, c.end
+        previous, end = max(end, c.start - 70), c.end
         if not c.supported or not (sign := _sign_of(c, task)): continue
-        before = _CLAUSE.split(text[max(previous, c.start-70):c.start])[-1]
-        way = _way(before, True)
+        if _TURNS.isdisjoint(_LETTERS.findall(text[previous:end+60].lower())): continue
+        way = _way(names.sub('', _CLAUSE.split(text[previous:c.start])[-1]), True)
         if not way and c.metric != task.target:
-            after = text[c.end:c.end+60].lstrip()
+            after = text[end:end+60].split('\n')[0].lstrip()
             after = after[after.find(']')+1:] if after[:1] == '[' else after
-            way = _way(re.split(r'[.,;:\n|(\d]| and | but | while ', after[:30])[0], False)
-        if way: checked += 1
-        if way == -sign: wrong.append(c)
-    return wrong, checked
+            way = _way(names.sub('', _BREAK.split(after[:30], maxsplit=1)[0]), False)
+        if way == -sign and c not in plus: wrong.append(c)
+    return plus + wrong
+
+# %% ../nbs/08_rewards.ipynb #31144139
+_SPOKEN = {'tx': '(?:tx|txs|transactions?)', 'fee': 'fees?', 'address': '(?:active )?address(?:es)?', 'max': 'max(?:imum)?', 'user': 'users?', 'volume': '(?:dex )?volume', 'senders': 'senders?', 'usd': '(?:in )?usd'}
+
+@lru_cache(maxsize=256)
+def _finder(names:tuple[str,...])->re.Pattern:
+    "Make a pattern that finds names in lower-case text, the longest first: who says 'no trade' does not say 'trade'. Group `g3` is the third name."
+    spoken = lambda name: '[ _-]'.join(_SPOKEN.get(w, re.escape(w)) for w in name.split(' '))
+    return re.compile('|'.join(rf'(?P<g{i}>\b{spoken(x)}\b)' for i, x in sorted(enumerate(names), key=lambda x: -len(x[1]))))
+
+def _named(names:tuple[str,...], text:str)->list[tuple[str,int,int]]:
+    "List the names that occur in a lower-case text: (name, start, end)."
+    return [(names[int(m.lastgroup[1:])], *m.span()) for m in _finder(names).finditer(text)]
+
+# %% ../nbs/08_rewards.ipynb #270e7c28
+_BEFORE = re.compile(r'[\s:=|*_~≈→–—(\[`"\')\]-]*(?:(?:is|are|was|were|of|at|as|to|by|came?|comes|works?|out|stands|equals?|being|about|roughly|in|usd|change|value|result|the|per|cent|year|a|respectively)[\s:=|*_~≈(]+){0,5}[\s:=|*_~≈→–—(\[`"\'$-]*')
+_BEHIND = re.compile(r'[\s*_]*(?:[(\[=→–—-][\s*_]*)?(?:(?:is|was|as|for|of|the|your|result)\s){0,3}[\s*_]*')
+_LIST = re.compile(r'(?:,|\b(?:and|in|usd)\b|&|\||/|%|\s)*')
+_PLAIN_GAP = re.compile(r'[\s:=|*_~≈→`"\'–—-]*(?:(?:is|are|was|of|at)\s)?[\s*$-]*')
+
+def _labels_of_line(names:tuple, line:str, figures:list[tuple[int,int]])->list[tuple[int,str,bool]]:
+    "Say which name stands at which figure of a lower-case line: (number of the figure, name, is nothing but a mark between?)."
+    if not figures or len(figures) > 24 or len(line) > 2000: return []  # nobody reads a label out of that
+    said, out, taken = _named(names, line)[:48], [], set()
+    if not said: return []
+    for k, (a, b) in enumerate(figures):  # in brackets right behind
+        for j, (name, s, e) in enumerate(said):
+            if b <= s < b + 30 and '(' in (gap := line[b:s]) and _BEHIND.fullmatch(gap): out.append((k, name, True)); taken.add(j)
+    run = [j for j in range(len(said)) if j not in taken]
+    for i in range(len(run)):  # a list of names, then a list of figures
+        j = i
+        while j + 1 < len(run) and _LIST.fullmatch(line[said[run[j]][2]:said[run[j+1]][1]]): j += 1
+        later = [k for k, (a, _) in enumerate(figures) if a >= said[run[j]][2]]
+        if j > i and len(later) >= j - i + 1 and _BEFORE.fullmatch(line[said[run[j]][2]:figures[later[0]][0]]):
+            out += [(k, said[run[i + n]][0], False) for n, k in enumerate(later[:j-i+1])]; taken |= set(run[i:j+1])
+    bound = {k for k, *_ in out}
+    for k, (a, b) in enumerate(figures):  # right before, or else right behind
+        if k in bound: continue
+        before = next((j for j in range(len(said) - 1, -1, -1) if said[j][2] <= a), None)
+        if before is not None and before not in taken and len(gap := line[said[before][2]:a]) < 60 and _BEFORE.fullmatch(gap): out.append((k, said[before][0], bool(_PLAIN_GAP.fullmatch(gap)))); taken.add(before)
+        elif (behind := next((j for j, (_, s, _) in enumerate(said) if j not in taken and b <= s < b + 30), None)) is not None and _BEHIND.fullmatch(line[b:said[behind][1]]): out.append((k, said[behind][0], False)); taken.add(behind)
+    return out
+
+# %% ../nbs/08_rewards.ipynb #abca2d0b
+@once
+def labelled(v:Verification, task:Task)->list[tuple[Claim,str,bool,list]]:
+    "List the figures of the answer that a name of an asked result labels: figure, name, is it plainly a label?, all figures of the line from there."
+    if task.target or not task.asks: return []
+    names = tuple(a.replace('_',' ').removesuffix(' usd') for a in task.asks)
+    inner = {c.start for e in v.expressions for c in e.operands}
+    start, out, head, rows = v.reply.answer[0], [], [], {}
+    for c in v.claims[:600]:
+        if c.start >= start and c.status != 'forecast' and not (c.status == 'structural' and c.reason != 'constant'): rows.setdefault(v.reply.text.count('\n', start, c.start), []).append(c)
+    at = start
+    for k, line in enumerate(v.reply.text[start:v.reply.answer[1]].lower().split('\n')):
+        claims = [c for c in rows.get(k, ()) if c.end <= at + len(line)]
+        for i, name, plain in _labels_of_line(names, line, [(c.start - at, c.end - at) for c in claims]):
+            if claims[i].start not in inner: out.append((claims[i], task.asks[names.index(name)], plain, claims[i:]))
+        cells = line.split('|') if line.count('|') > 1 else []
+        if cells and not claims: head = [n[0][0] if (n := _named(names, x)) else '' for x in cells] if any(map(str.isalpha, line)) else head
+        elif cells and len(head) == len(cells):
+            out += [(c, task.asks[names.index(n)], True, [c]) for c in claims if (n := head[line[:c.start - at].count('|')]) and c.start not in inner]
+        elif not cells: head = []
+        at += len(line) + 1
+    return out
+
+def _holds(c:Claim, name:str, task:Task)->bool:
+    "Is a figure the value of an asked result, and not exactly that of another?"
+    n = needs(task)
+    own, exactly = (n.written[name], n.exact[name]), lambda a: c.value in (n.written[a], n.exact[a])
+    return exactly(name) or any(abs(abs(c.value) - abs(x)) <= .006*abs(x) + 1e-12 for x in own) and not any(exactly(a) for a in task.asks if a != name and a in n.written)
+
+@once
+def mislabelled(v:Verification, task:Task)->list[Claim]:
+    "List the figures of the answer that stand at the name of an asked result and are something else."
+    n, out = needs(task), {}
+    for c, name, plain, rest in labelled(v, task):
+        if c.value is None or not c.supported or name not in n.written or any(_holds(x, name, task) for x in rest if x.value is not None): continue
+        if plain or any(_holds(c, a, task) for a in task.asks if a != name and a in n.written): out[c.start] = c
+    return list(out.values())
+
+@once
+def belied(v:Verification, task:Task)->list[Claim]:
+    "List the supported figures that their own words belie: by a direction, or by a name."
+    return [*contradicted(v, task), *mislabelled(v, task)]
 
 # %% ../nbs/08_rewards.ipynb #59f7bbcb
 @once
 def stray_marks(v:Verification)->int:
     "Count the list marks that do not count up."
     last, stray = 0., 0  # the highest mark so far
+    sections = [c.value for c in v.claims if c.reason == 'list mark' and c.value % 1]  # 4.1, 4.2, ... under a heading of number 4
+    if len(sections) > 1 and sections[0] % 1 < .11: last = max(sections)
     for c in v.claims:
-        if c.reason != 'list mark': continue
+        if c.reason != 'list mark' or v.reply.text[c.start-4:c.start].lower() == 'day ': continue
         if c.value <= last + 1: last = max(last, c.value)
         else: stray += 1
     return stray
@@ -150,23 +274,31 @@ def unsupported(v:Verification, task:Task)->list[Claim]:
 
 @once
 def turned(v:Verification, task:Task)->int:
-    "Count the figures of the forecast that the reasoning found with the opposite sign."
-    f = asked_forecast(v.reply, task)
-    if f is None: return 0
-    found = [c.value for c in v.claims if c.supported and c.unit == '%' and c.value and c.metric not in _aside(task)]
-    near = lambda x: any(abs(x - y) <= .0005 + 1e-9 for y in found)
-    return sum(abs(x) > .0005 and near(-x) and not near(x) for x in (f.median, f.lo, f.hi))
+    "Count the figures of a forecast that is the mirror image of what its reasoning found: both ends, and the median if it is the trend with its sign lost."
+    f, n = asked_forecast(v.reply, task), needs(task).written
+    if f is None or not {'low','high'} <= n.keys(): return 0
+    same = lambda x, y: abs(x - y) <= .0005 + 1e-9
+    found = all(any(c.supported and c.unit == '%' and same(c.value, n[end]) for c in v.claims) for end in ('low','high'))
+    mirrored = same(f.lo, -n['high']) and same(f.hi, -n['low']) and not (same(f.lo, n['low']) and same(f.hi, n['high']))
+    trend = n.get(f'trend_{task.horizon}d', 0.)
+    return found*mirrored*(2 + (same(f.median, -trend) and not same(f.median, trend)))
+
+_DISOWN = re.compile(r"\b(?:none|half|most|all|each|every(?: one)?|any|some|not one|many|parts?) of (?:it|them|this|these|those|(?:the |my |these |those )?(?:\w+ ){0,2}(?:figures?|numbers?|results?|sums?|values?|above))\b[^.\n]{0,40}?\b(?:true|false|right|wrong|real|invented|made[- ]up|fabricated|fictional|fictitious|incorrect|correct|untrue|guess(?:es|ed)?|random)\b"
+    r"|\b(?:i|we) (?:have |just |simply )?(?:made (?:them|it|these|those|this|everything|all of (?:it|them)|the (?:figures|numbers)) up|invented (?:them|it|these|the (?:figures|numbers))|made up (?:the|these|those|all))\b"
+    r"|\b(?:figures?|numbers?|results?|values?)\b[^.\n]{0,30}\b(?:are|were|is|was) (?:actually |really |in fact |in truth )?(?:those|that|the ones) (?:of|from|for) (?:another|a different|other|some other|(?-i:[A-Z]))"
+    r"|\b(?:figures?|numbers?|results?|values?)(?: \w+){0,3} (?:are|were|is) (?:all |entirely |completely |purely )?(?:invented|made[- ]up|fabricated|fictional|fictitious|untrue)\b|\bignore (?:all |everything )?(?:the )?(?:figures|numbers|results) above\b", re.I)
+_OWN_WORDS = frozenset('figure figures number numbers result results sum sums value values them above'.split())  # without one of these nothing is taken back
 
 @once
-def _aside(task:Task)->frozenset:
-    "List the shown figures that say nothing about the direction ahead: past changes, and widths."
-    return frozenset(n for n in task.shown if not n.startswith('trend'))
+def disowned(v:Verification)->bool:
+    "Does a reply take its own figures back?"
+    return not _OWN_WORDS.isdisjoint(_vocabulary(v)) and _DISOWN.search(v.reply.text) is not None
 
 @once
 def supported(v:Verification, task:Task)->float:
-    "Compute the share of figures that hold and that their own words do not contradict."
-    good = sum(c.supported for c in v.claims)
-    return max(0, good - len(contradicted(v, task)[0]))/max(1, good + len(unsupported(v, task)) + stray_marks(v) + 2*turned(v, task))
+    "Compute the share of different figures that hold and that their own words do not belie; half of it if they are disowned."
+    good, false = _figures(v), len(belied(v, task))
+    return max(0, good - false)/max(1, good + len(unsupported(v, task)) + stray_marks(v) + 2*turned(v, task))*(.5 if disowned(v) else 1.)
 
 # %% ../nbs/08_rewards.ipynb #c0d6cf56
 @batched
@@ -176,19 +308,44 @@ def format(v:Verification, task:Task, outcome, sigma)->float:
     return tags if task.target is None else (tags + bool(asked_forecast(v.reply, task)))/2
 
 # %% ../nbs/08_rewards.ipynb #73f7268f
-def _close(a:float, b:float, scale:float=0.)->bool: return abs(a - b) <= .006*max(abs(b), scale) + 1e-12
+def _close(a:float, b:float)->bool: return abs(a - b) <= .006*abs(b) + 1e-12
+
+def _largest_term(step:Step, known:dict)->float:
+    "Compute the size of the largest term of a step's sum, its products worked out."
+    x, out = [known[p] if isinstance(p, str) else float(p) for p in step.parts[::2]], []
+    for op, y in zip(('+', *step.parts[1::2]), x): out = [*out, y] if op in '+-' else [*out[:-1], out[-1]*y if op == '*' else out[-1]/y]
+    return max(map(abs, out))
+
+# %% ../nbs/08_rewards.ipynb #6b64d865
+def _put_in(step:Step, known:dict, leaves:list[Claim])->dict|None:
+    "Put the figures a calculation is made of into a needed step: operand -> value; None if they are not the step's figures."
+    out, stated = {}, {abs(c.value) for c in leaves}
+    for p in dict.fromkeys(step.parts[::2]):
+        x = known[p] if isinstance(p, str) else float(p)
+        near = min((y for y in stated if _close(y, abs(x))), key=lambda y: abs(y - abs(x)), default=None)
+        if near is None and isinstance(p, str) and x: return None  # a cost of nothing need not be taken off
+        out[p] = math.copysign(abs(x) if near is None else near, x)
+    figures = {abs(x) for p, x in out.items() if isinstance(p, str)}
+    foreign = any(not any(_close(abs(c.value), abs(x)) for x in out.values()) for c in leaves if c.reason != 'constant')
+    distinct = len({abs(known[p]) for p in out if isinstance(p, str) and known[p]})
+    return None if foreign or len(figures - {0.}) < distinct else out
 
 def step_credit(
     step:Step,
     known:dict,          # shown figures and results of earlier steps, as written
     e:Expression,        # a calculation found in the reply
-)->float:  # 1 if it is this step done right, up to 0.5 for right operands with a wrong result, else 0
+    leaves:list[Claim]|None=None,  # the figures that it is made of, intermediate results traced back; default: its operands
+)->float:  # 1 if it is this step done right, up to 0.5 for the right calculation with a wrong result, else 0
     "Say how well a stated calculation matches a needed one."
-    if e.value is None or not e.supported or len(e.operands) != len(step.parts[::2]): return 0.
-    value, operands = step.value(known), sorted(abs(known[p] if isinstance(p, str) else p) for p in step.parts[::2])
-    stated = sorted(abs(c.value) for c in e.operands if c.value is not None)
-    if len(stated) != len(operands) or not all(map(_close, stated, operands)): return 0.
-    if not _close(e.value, value, operands[-1] if {'+','-'} & set(step.parts[1::2]) else 0.): return 0.
+    if e.value is None or not e.supported: return 0.
+    traced = e.operands if leaves is None else leaves
+    if any(c.value is None for c in traced) or (put := _put_in(step, known, traced)) is None: return 0.
+    full = {p: x for p, x in put.items() if isinstance(p, str)}
+    parts = tuple(put.get(p, p) if i % 2 == 0 and not isinstance(p, str) else p for i, p in enumerate(step.parts))
+    try: value, scale = replace(step, parts=parts).value(full), _largest_term(step, known)
+    except (ZeroDivisionError, KeyError): return 0.
+    direct = {c.start for c in traced} == {c.start for c in e.operands}
+    if abs(e.value - value) > (1e-9 if direct else .006)*scale + 1e-15 or e.value*value < 0: return 0.
     return 1. if e.recomputes else .5*max(0., 1 - abs(e.stated - value)/max(abs(value), 1e-12))
 
 # %% ../nbs/08_rewards.ipynb #a6a2add6
@@ -206,13 +363,28 @@ def says_something(
     return e.recomputes and e.supported and len(e.operands) <= 8 and len(set(values)) > 1 and all(e.value != x for x in values)
 
 @once
+def _traced(v:Verification)->tuple[list[list[Claim]],list[set[int]]]:
+    "For each stated calculation: the figures it is made of, and the calculations that led to it."
+    leaves, sources, found = [], [], {}
+    for i, e in enumerate(_stated(v)[:200]):
+        mine, came = [], set()
+        for c in e.operands:
+            j = found.get(abs(float(f'{c.value:.3g}'))) if c.status == 'derived' and c.value is not None else None
+            if j is None: mine.append(c)
+            else: mine += leaves[j]; came |= {j} | sources[j]
+        leaves.append(list({(c.value, c.unit): c for c in mine[:64]}.values()) if came else list(e.operands)); sources.append(came)
+        if e.recomputes and e.supported: found.setdefault(abs(float(f'{e.stated:.3g}')), i)
+    return leaves, sources
+
+@once
 def _credits(v:Verification, task:Task)->tuple[list[float],set[int]]:
-    "Say for each needed step how well it was done, and which of the stated calculations did it."
+    "Say for each needed step how well it was done, and which of the stated calculations did it or led to it."
     n, done, by = needs(task), [], set()
+    leaves, sources = _traced(v)
     for s in n.steps:
-        best, i = max(((max(step_credit(s, n.written, e), step_credit(s, n.exact, e)), -i) for i, e in enumerate(_stated(v)[:200])), default=(0., 0))
+        best, i = max(((max(step_credit(s, known, e, leaves[i]) for known in (n.written, n.exact)), -i) for i, e in enumerate(_stated(v)[:200])), default=(0., 0))
         done.append(best)
-        if best > 0: by.add(-i)
+        if best > 0: by |= {-i} | sources[-i]
     return done, by
 
 EXTRA, AGAIN = .1, .5  # what a right but unneeded calculation, and each further repetition of one, adds to the divisor
@@ -223,7 +395,7 @@ def calculation(v:Verification, task:Task, outcome, sigma)->float:
     (done, by), stated = _credits(v, task), _stated(v)
     others = sum(EXTRA if says_something(e) else 1. for i, e in enumerate(stated) if i not in by)
     again = AGAIN*max(0, len(v.expressions) - 2*len(stated))
-    return sum(done)/max(len(done), len(by) + others + again, 1)
+    return sum(done)/max(len(done), sum(x > 0 for x in done) + others + again, 1)
 
 # %% ../nbs/08_rewards.ipynb #6ae9a804
 _ENDS = frozenset('low lower high upper end bound interval trend range change fell rose down drift result'.split())
@@ -231,7 +403,7 @@ _ENDS = frozenset('low lower high upper end bound interval trend range change fe
 @once
 def loose_repeats(v:Verification, task:Task)->int:
     "Count the figures that are told again, outside calculations, in a line that names nothing they could be."
-    used, text, n = {c.start for e in v.expressions for c in e.operands} | {e.end for e in v.expressions}, v.reply.text, 0
+    used, text, n = {c.start for e in v.expressions for c in e.operands} | {e.end for e in v.expressions} | {c.start for c, *_ in labelled(v, task)}, v.reply.text, 0
     names = _ENDS | {w for a in (*task.shown, *task.asks) for w in re.split('[^a-z]+', a.lower()) if len(w) > 2}
     for c in v.claims[:600]:
         if c.reason != 'repeats an earlier figure' or c.start in used or c.end in used: continue
@@ -242,7 +414,7 @@ def loose_repeats(v:Verification, task:Task)->int:
 @batched
 def grounding(v:Verification, task:Task, outcome, sigma)->float:
     "Pay for the share of stated figures that hold."
-    good = max(0, _figures(v) - len(contradicted(v, task)[0]))
+    good = max(0, _figures(v) - len(belied(v, task)))
     bad = len(unsupported(v, task)) + stray_marks(v) + turned(v, task)
     return good/max(1, max(needs(task).figures, _figures(v) + bad) + .25*loose_repeats(v, task))
 
@@ -261,8 +433,8 @@ def citation(v:Verification, task:Task, outcome, sigma)->float:
 # %% ../nbs/08_rewards.ipynb #6302e37a
 @batched
 def forecast(v:Verification, task:Task, outcome, sigma)->float|None:
-    "Pay for the forecast by what happened; None where nothing is forecast or nothing is known yet."
-    if task.target is None or outcome is None: return None
+    "Pay for the forecast by what happened; None where nothing is forecast or the key is not known yet."
+    if task.target is None or outcome is None or not (sigma or 0) > 0: return None
     return forecast_scores(asked_forecast(v.reply, task), outcome, sigma)['reward']
 
 # %% ../nbs/08_rewards.ipynb #b98bfb1b
@@ -271,40 +443,49 @@ SANE_WIDTH = (.25, 4.)     # of the normal 80% interval's width
 
 @batched
 def interval(v:Verification, task:Task, outcome, sigma)->float|None:
-    "Tell whether the stated interval is ordered and of a sane width: 1 or 0."
-    if task.target is None: return None
+    "Tell whether the stated interval is ordered and of a sane width: 1 or 0; None where the volatility is not known."
+    if task.target is None or not (sigma or 0) > 0: return None
     f = asked_forecast(v.reply, task)
-    if f is None or not sigma or not f.lo <= f.median <= f.hi or abs(f.level - .8) > 1e-9: return 0.
+    if f is None or not f.lo <= f.median <= f.hi or abs(f.level - .8) > 1e-9: return 0.
     return float(SANE_WIDTH[0] - 1e-9 <= (f.hi - f.lo)/(2*_Z80*sigma) <= SANE_WIDTH[1] + 1e-9)
 
 # %% ../nbs/08_rewards.ipynb #6e007868
 _UP = re.compile(r'\b(?:buy(?:ing)?|add(?:ing)?|accumulat(?:e|ing)|go(?:ing)? long|overweight|scal(?:e|ing) in|increase (?:the |our |my |your )?(?:exposure|position|holdings?|allocation))\b', re.I)
-_DOWN = re.compile(r'\b(?:sell(?:ing)?|reduc(?:e|ing)|trim(?:ming)?|exit(?:ing)?|go(?:ing)? short|short(?:ing)?|underweight|lighten(?:ing)?|de-?risk(?:ing)?|cut(?:ting)? (?:the |our |my |your )?(?:exposure|position|holdings?|allocation))\b', re.I)
+_DOWN = re.compile(r'\b(?:sell(?:ing)?|reduc(?:e|ing)|trim(?:ming)?|exit(?:ing)?|liquidat(?:e|ing)|dump(?:ing)?|offload(?:ing)?|go(?:ing)? short|short(?:ing)?|underweight|lighten(?:ing)?|de-?risk(?:ing)?|cut(?:ting)? (?:the |our |my |your )?(?:exposure|position|holdings?|allocation))\b', re.I)
 _STILL = re.compile(r'\b(?:hold(?:ing)?|wait(?:ing)?|watch(?:ing)?|monitor(?:ing)?|track(?:ing)?|hedg(?:e|ing)|paus(?:e|ing)|stay(?:ing)?|keep(?:ing)?|avoid(?:ing)?|skip|pass|rebalanc(?:e|ing)|rotat(?:e|ing)|no trade|no action'
-    r'|size|cap|limit|lend|deposit|stake|enter|trade|switch|move|compare|check|review|improve|raise|lower|set|grow|attract|allocate|diversif(?:y|ying)|neutral|do nothing|stand aside|sit|prefer|favou?r|take|use|spread|shift|withdraw|route|supply|defend|invest|retain|widen|focus|cut|observe)\b', re.I)
-_AT = re.compile(r'\b(?:buy|sell|add|trim|reduce|exit|enter)(?:ing)? (?:at|near|below|above|around|on) \w', re.I)
-_NOT = re.compile(r"\b(?:not|no|never|don['’]t|avoid|without|neither|nor|rather than|instead of|nothing to|before|against)\W+(?:\w+\W+){0,2}$", re.I)
-_NOTHING = re.compile(r'(?:yes|no|none|n a|na|ok|maybe|it depends|depends|tbd|unknown|unclear|anything|whatever|see above|as above|\w{0,2})?')
-_LABEL = r'(?:^|\n)[ \t>#*_\-•|0-9.)]{0,12}(?:[A-Za-z]{1,14}[ \t]){0,2}(?:%s)[ \t]?(?:[a-z ]{0,24})[*_ \t]{0,4}[:|–—=\-\n][ \t*_|]{0,6}(?P<words>[^\n]{0,240})'
+    r'|size|cap|limit|lend|deposit|stake|enter|trade|switch|move|compare|check|review|improve|raise|lower|set|grow|attract|allocate|diversif(?:y|ying)|neutral|do nothing|nothing to do|stand aside|sit|prefer|favou?r|take|use|spread|shift|withdraw|route|supply|defend|invest|retain|widen|focus|cut|observe'
+    r'|ask|measure|publish|repeat|follow|leave|look|plan|place|close|open|cover|fade|extrapolate|maintain|consolidate|protect|insure|budget|prepare|test|investigate|verify|recheck|recompute|decline|refrain|postpone|defer|continue|stop|start|run|build|offer|subsidi[sz]e|market|promote|encourage|pull|roll|borrow|repay|bridge|swap|convert|collect|claim|act|stick|remain|treat|judge|adopt|refuse|forbid|allow|require|ration|launch|retire|bid|quote|call|sign|save|spend|step|scale|double|halve|increase|decrease|none)\b', re.I)
+_AT = re.compile(r'\b(?:buy|sell|add|trim|reduce|exit|enter|purchase|profit)(?:ing)?(?: \w+){0,4}? (?:at|near|below|above|around|on) \w', re.I)
+_NOT = re.compile(r"\b(?:not|no|never|don['’]t|avoid|without|neither|nor|rather than|instead of|nothing to|before|against|resist|stop|at which)\W+(?:\w+\W+){0,3}$", re.I)
+_NEVER_MIND = re.compile(r'\b(?:never mind|forget(?: about)?|disregard)\b', re.I)
+_LABEL = r'(?:^|\n)[ \t>#*_\-•|0-9.)]{0,12}(?:[A-Za-z]{1,14}[ \t]){0,2}(?:%s)(?:[ \t]?(?:[a-z ]{0,24})[*_ \t]{0,4}(?:[:|–—=→\-]|\n\s{0,2})|[*_]{0,3}\.[*_]{0,3}[ \t])[ \t*_|]{0,6}(?P<words>[^\n]{0,240})'
 _ACTION_LINE = re.compile(_LABEL % r'actions?|recommendations?|strategy|stance|positioning|what to do|what i would do|decision|next step|verdict|call|plan|advice', re.I)
 _RISK_LINE = re.compile(_LABEL % r'risks?|risk factors?|caveats?|downside|what could go wrong|threats?|concerns?|dangers?|watch[- ]?outs?|invalidation', re.I)
 _RISK_WORDS = re.compile(r'\b(?:risks?|caveat|downside|could go wrong|threat|danger|uncertain|concern|invalidat)\w{0,4}\b(?P<words>[^\n]{3,120})', re.I)
+_ADVISED = re.compile(r"\b(?:(?:i|we)(?: (?:would|will|should|shall|recommend|propose|advise|suggest)|['’]d)|(?:my|our) (?:advice|recommendation))\b", re.I)
+_FILLER = frozenset('none no not nothing any at all the of a an there is are be in and or it this that na risk risks yes unknown low high zero to for with on as such whatsoever see above below tbd action'.split())
 
 def _said(pattern:re.Pattern, text:str)->re.Match|None:
     "Find the last statement with the given label."
     found = list(pattern.finditer(text[-6000:]))
     return found[-1] if found else None
 
+def _ways_of(words:str)->set[int]:
+    "Read the directions that words of action give: 1 buys, -1 sells; negated ones do not count."
+    return {s for s, p in ((1, _UP), (-1, _DOWN)) for x in p.finditer(words) if not _NOT.search(words[max(0, x.start()-30):x.start()])}
+
 @once
 def action_of(v:Verification)->tuple[str,int|None]:
-    "Read the recommended action: its words, and its direction; None if it says nothing definite."
+    "Read the recommended action: its words, and its direction; None if it says nothing definite, or one thing on one line and the opposite on another."
     text = v.reply.answer_text[-6000:]
     m = _action_match(v)
-    words = m['words'] if m and len(m['words'].strip()) > 2 else text[m.end():m.end()+240] if m else text[-500:]
-    said = {s for s, p in ((1, _UP), (-1, _DOWN)) for x in p.finditer(words) if not _NOT.search(words[max(0, x.start()-30):x.start()])}
+    told = list(_ADVISED.finditer(text[-400:])) if not m else []
+    words = m['words'] if m and len(m['words'].strip()) > 2 else text[m.end():m.end()+240] if m else text[-400:][told[0].start():] if told else text[-500:]
+    said, plain = _ways_of(words), re.findall(r'(?:^|\n)\W{0,6}action\W{1,6}([^\n]{0,240})', text, re.I)
+    if len(plain) > 1: said |= set().union(*map(_ways_of, plain))
     if len(said) == 2: return words, 0 if len(_AT.findall(words)) > 1 else None  # buy here and sell there is a plan
-    told = bool(m) and not _NOTHING.fullmatch(re.sub(r'[^a-z]+', ' ', words.lower()).strip())
-    return words, said.pop() if said else 0 if (told or _STILL.search(words) or _UP.search(words) or _DOWN.search(words)) else None
+    if _NEVER_MIND.search(words): return words, None
+    return words, said.pop() if said else 0 if (_STILL.search(words) or _UP.search(words) or _DOWN.search(words)) else None
 
 @once
 def _risk_match(v:Verification): return _said(_RISK_LINE, v.reply.answer_text) or _said(_RISK_WORDS, v.reply.answer_text)
@@ -314,35 +495,80 @@ def _action_match(v:Verification): return _said(_ACTION_LINE, v.reply.answer_tex
 
 @once
 def risk_of(v:Verification)->str:
-    "Read the stated risk; empty if there is none."
+    "Read the stated risk; empty if there is none, or if it names nothing."
     m = _risk_match(v)
     words = re.sub(r'[^A-Za-z]+', ' ', m['words']).strip() if m else ''
-    return '' if words.lower() in ('', 'none', 'n a', 'no risk', 'na') or len(words) < 3 else words
+    return words if any(len(w) > 2 and w not in _FILLER for w in words.lower().split()) else ''
 
 # %% ../nbs/08_rewards.ipynb #e9c894a1
-_RIVALS = (('bull','bear','recovery','correction','distribution','accumulation'), ('growing','shrinking','mixed'), ('stronger','weaker','in line'), ('trade','no trade'), ('keep','reduce'),
-    ('pool a','pool b','pool c','pool d'), ('price ahead of usage','usage ahead of price','in line'))
-_DEMANDS = re.compile(r'\b(?:name the|say whether|say which|else)\b', re.I)
+_RIVALS = (('bull','bear','recovery','correction','distribution','accumulation','volatile','sideways'), ('growing','shrinking','mixed'), ('stronger','weaker','in line'), ('trade','no trade'), ('keep','reduce'),
+    ('pool a','pool b','pool c'), ('volatility load','drawdown load','outflow load','beta load'), ('tx per address','fee per address','volume per address'), ('price ahead of usage','usage ahead of price','in line'))
 
 @once
 def conclusion_of(task:Task)->tuple[str,tuple[str,...],bool]:
-    "Give the word that the results decide ('' if none), its rivals, and whether the question asks for it."
+    "Give the word that the results decide ('' if none), its rivals, and whether they are names of results, which stand beside figures as well."
     word = decide(task) or ''
-    names = tuple(a.replace('_', ' ').removesuffix(' change') for a in task.asks)
-    rivals = next((g for g in (*_RIVALS, names) if word in g and (word != 'in line' or any(x in task.question for x in g if x != word))), (word,)) if word else ()
-    return word, tuple(x for x in rivals if x != word), bool(word and _DEMANDS.search(task.question))
+    rivals = next((g for g in _RIVALS if word in g and (word != 'in line' or any(x in task.question for x in g if x != word))), (word,)) if word else ()
+    return word, tuple(x for x in rivals if x != word), word.startswith('pool ') or word.endswith((' load',' per address'))
+
+_SENTENCE = re.compile(r'(?<=[.;!])[\s*_]+|\n')
+_SUPPOSED = re.compile(r"\b(?:if|whether|unless|until|when|once|would|could|might|may|should|else|either|(?<=\w )calls?|called|before|by the time|since then|where|suppose|say(?= whether))\b")
+_DRAWN = re.compile(r'(?:\b(?:so|hence|thus|therefore|means|overall|accordingly|consequently|which makes)\b|=>|→|⇒)')
+_DENIED = re.compile(r"(?:\b(?:not|no|never|neither|nor|without|than|versus|vs|over|against|from|unlike|cannot|hardly|rather than|instead of|followed (?:closely )?by)|n['’]t)[\s*_\"'“]+(?:\w+[\s*_\"'“]+){0,2}$")
+_BEST = re.compile(r'\b(?:largest|biggest|highest|greatest|heaviest|strongest|weakest|worst|lowest|smallest|slowest|best|top|winner|most|least|choose|allocate|deposit|pick)\b')
+_STATES = re.compile(r'(?:\b(?:is|are|was|remains?|looks?|means|hence|so|thus|therefore|verdict|decision|conclusion|condition|finding|definition of|advise|recommend(?:ation|ed|s)?|concludes?|says|must|overall|regime|state)\b|=>|=|→|⇒)')
+
+def _accepted(line:str, word:str, rivals:tuple)->list[tuple[str,int,int]]:
+    "List the words of conclusion in a sentence that are neither negated nor supposed: (word, start, end)."
+    out, last, denied = [], 0, False
+    for name, s, e in _named((word, *rivals), line):
+        head, tail = line[max(0, s-300):s], line[e:e+12]
+        denied = bool(_DENIED.search(line[max(last, s-40):s])) or denied and s - last < 12 and re.fullmatch(r'\W*(?:or|nor|and)\W*', line[last:s]) is not None
+        last = e
+        supposed = [m.end() for m in _SUPPOSED.finditer(head)]
+        if supposed and not _DRAWN.search(head[supposed[-1]:]) or re.match(r'\W{0,3}(?:only )?if\b', tail) or name == 'in line' and re.match(r'\W{0,3}with\b', tail): continue
+        if denied: name = 'no trade' if name == 'trade' and not head.rstrip().endswith('than') else ''
+        if name: out.append((name, s, e))
+    return out
+
+def _marked(line:str, s:int, e:int)->bool:
+    "Is a word in bold, behind a label or an arrow, or all there is on its line?"
+    return bool(re.search(r'(?:[:=→⇒>|]|\*\*|__|\s{3})["\'\s*_]{0,6}$', line[max(0, s-12):s])) or len(line) < 60 and not re.search('[a-z0-9]', line[:s] + line[e:])
+
+# %% ../nbs/08_rewards.ipynb #d2545657
+_LABEL_OF = re.compile(r'[*_\s]{0,4}(?:change)?[*_\s]{0,4}[:=|]?[\s*_]*[≈~$+−–-]*[0-9]')
+
+def _conclusions(v:Verification, task:Task)->tuple[set,set,set]:
+    "Collect the words of conclusion in an answer: marked as such, said in a sentence, or just mentioned."
+    word, rivals, labels = conclusion_of(task)
+    marked, said, other, asked = set(), set(), set(), task.question.lower()
+    text = re.sub(r'(\b(?:best|winning|highest)(?: pool| one| yield)?\s?(?:is|:|=)[\s*_]{1,6})([abc])\b', r'\1pool \2', v.reply.answer_text[-6000:].lower().replace('_', ' ')) if labels else v.reply.answer_text[-6000:].lower()
+    for raw in text.split('\n'):
+        if not _finder((word, *rivals)).search(raw) or _RISK_LINE.match(raw) and 'action' not in raw: continue
+        acts = _ACTION_LINE.match(raw)
+        for line in _SENTENCE.split(raw):
+            if line.strip(' .;*') in asked or re.search(r'\belse\b', line): continue  # the rule, not what follows from it
+            found = [x for x in _accepted(line, word, rivals) if not (labels and _LABEL_OF.match(line[x[2]:]))]
+            if acts and found:
+                first = found[0]
+                found = [first, *(x for x in found[1:] if re.fullmatch(r'\W*(?:\w+\W+){0,1}\W*', line[first[2]:x[1]]))]; acts = None
+                marked |= {x[0] for x in found}; continue
+            best = labels and found and _BEST.search(line)
+            for name, s, e in found:
+                strong = best and not re.search(r'\b(?:if|unless|would choose)\b', line[e:e+200]) if labels else _marked(line, s, e)
+                (marked if strong else said if not labels and (_STATES if word not in ('trade','no trade','keep','reduce') else _DRAWN).search(line[max(0, s-300):s]) else other).add(name)
+    return marked, said, other
 
 @once
 def concludes(v:Verification, task:Task)->int:
-    "Say whether a reply draws the right conclusion: 1; a rival of it: -1; or neither: 0."
+    "Say whether a reply draws the right conclusion: 1; a rival of it: -1; or neither, or several: 0."
     word, rivals, _ = conclusion_of(task)
     if not word: return 0
-    has = lambda x, text: re.search(rf'\b{re.escape(x)}\b', text) is not None
-    said, answer = action_of(v)[0].lower(), v.reply.answer_text[-6000:].lower()
-    left = said.replace(word, ' ')
-    if any(has(x, left) for x in rivals): return -1
-    results = [l for l in answer.split('\n') if not re.search(r'[:=|]\s*[*$+-]*[0-9]', l)]  # a line that states a result names no winner
-    return int(has(word, said) or any(has(word, l) and not any(has(x, l.replace(word, ' ')) for x in rivals) for l in results))
+    marked, said, other = _conclusions(v, task)
+    if word == 'mixed' and marked: said = set()  # its parts grow and shrink
+    drawn = marked | said
+    if not drawn: return int(other == {word})
+    return 1 if drawn == {word} else 0 if word in drawn else -1
 
 def plain_action(
     task:Task,
@@ -356,11 +582,17 @@ def _agrees(way:int|None, f:Forecast|None)->bool:
     "Does an action go the way of a forecast? Standing still agrees with any."
     return way is not None and (f is None or way == 0 or (f.p_up - .5)*way >= 0)
 
+@once
+def _way_of(v:Verification, task:Task)->int|None:
+    "Read the direction of the action; a conclusion that stands as the action is one without a direction."
+    words, way = action_of(v)
+    return 0 if way is None and _action_match(v) and concludes(v, task) == 1 and conclusion_of(task)[0] in words.lower() and not _NEVER_MIND.search(words) else way
+
 @batched
 def insight(v:Verification, task:Task, outcome, sigma)->float:
-    "Pay for a definite action that fits the forecast and a stated risk, both resting on cited evidence."
-    f, way = asked_forecast(v.reply, task), action_of(v)[1]
-    told = (task.target is None or f is not None) and _agrees(way, f) and concludes(v, task) >= conclusion_of(task)[2]
+    "Pay for a definite action that fits forecast and results, and for a stated risk, as far as the needed figures are cited."
+    f, way = asked_forecast(v.reply, task), _way_of(v, task)
+    told = (task.target is None or f is not None) and _agrees(way, f) and concludes(v, task) >= bool(conclusion_of(task)[0])
     return _recall(v, task)*supported(v, task)*(.5*told + .5*bool(risk_of(v)))
 
 # %% ../nbs/08_rewards.ipynb #44ad3809
@@ -371,9 +603,9 @@ def _places(v:Verification, task:Task)->list[int]:
     at = v.reply.forecast_span[0] - v.reply.answer[0] if v.reply.forecast_span else next((c.start - v.reply.answer[0] for c in v.claims
         if c.supported and c.start >= v.reply.answer[0]), -1)
     spot = lambda m: m.start() + max(0, len(text) - 6000) if m else -1
-    act = _action_match(v)
+    if act := _action_match(v): return [at, spot(_risk_match(v)), spot(act)]
     last = max((x.start() for p in (_UP, _DOWN, _STILL) for x in p.finditer(text[-500:])), default=-1)
-    return [at, spot(_risk_match(v)), spot(act) if act else last + max(0, len(text) - 500) if last >= 0 else -1]
+    return [at, spot(_risk_match(v)), last + max(0, len(text) - 500) if last >= 0 else -1]
 
 @batched
 def structure(v:Verification, task:Task, outcome, sigma)->float:
@@ -387,33 +619,40 @@ def structure(v:Verification, task:Task, outcome, sigma)->float:
 @once
 def _answered(v:Verification, task:Task)->list[bool]:
     "Say for each asked result whether it is stated with its right value: in the answer, or for forecasts anywhere."
-    n, first = needs(task), 0 if task.target else v.reply.answer[0]
-    values = [c.value for c in v.claims if c.supported and c.start >= first and c.value is not None]
-    right = lambda name, x: any(abs(abs(y) - abs(x)) <= .006*abs(x) + 1e-12 for y in values for x in (n.written[name], n.exact[name]))
-    return [right(a, n.written[a]) for a in task.asks if a in n.written]
+    n, first, false = needs(task), 0 if task.target else v.reply.answer[0], {c.start for c in mislabelled(v, task)}
+    signed = {s.name for s in n.steps if s.signed}
+    values = {(c.value, c.text[:1] in '+-−–') for c in v.claims if (c.supported or c.reason == 'constant') and c.start >= first and c.start not in false and c.value is not None}
+    def right(name):
+        return any(abs(abs(y) - abs(x)) <= .006*abs(x) + 1e-12 and not (sign and name in signed and x*y < 0) for y, sign in values for x in (n.written[name], n.exact[name]))
+    return [right(a) for a in task.asks if a in n.written]
 
 @batched
 def completeness(v:Verification, task:Task, outcome, sigma)->float:
     "Pay for the share of asked points that are answered."
-    points = [*_answered(v, task), bool(risk_of(v)), action_of(v)[1] is not None]
-    if task.target: points.append(asked_forecast(v.reply, task) is not None)
-    if conclusion_of(task)[2]: points.append(concludes(v, task) == 1)
-    return sum(points)/len(points)
+    results = _answered(v, task)
+    points = [(.25, sum(results)/max(1, len(results))), (.125, bool(risk_of(v))), (.125, _way_of(v, task) is not None)]
+    if task.target: points.append((.25, asked_forecast(v.reply, task) is not None))
+    elif conclusion_of(task)[0]: points += [(.25, points[0][1]), (.25, concludes(v, task) == 1)]
+    else: points.append((.25, points[0][1]))
+    return sum(w*x for w, x in points)/sum(w for w, _ in points)
 
 # %% ../nbs/08_rewards.ipynb #c41806d4
 _MOOD = re.compile(r'\b(?:(?P<up>bullish|upbeat|optimistic)|(?P<down>bearish|pessimistic))\b', re.I)
+_BOTH_MOODS = re.compile(r'\b(?:bullish (?:and|yet) (?:also )?bearish|bearish (?:and|yet) (?:also )?bullish)\b', re.I)
 _CUT = .06  # probability and median may disagree this close to one half
 
 @once
 def contradictions(v:Verification, task:Task)->list[str]:
     "List in words what a reply says against itself."
     f, way = asked_forecast(v.reply, task), action_of(v)[1]
-    out = [f'words against {c.text}' for c in contradicted(v, task)[0]]
+    out = [f'words against {c.text}' for c in belied(v, task)]
     if f and abs(f.p_up - .5) > _CUT and (f.p_up - .5)*f.median < 0 and abs(f.median) > .05*(f.hi - f.lo): out.append('P(up) against the median')
     if turned(v, task): out.append('the forecast against the reasoning')
     if f and not f.lo <= f.median <= f.hi: out.append('the median outside its interval')
     if way and not _agrees(way, f): out.append('the action against the forecast')
     if concludes(v, task) < 0: out.append('the conclusion against the results')
+    if _BOTH_MOODS.search(v.reply.answer_text[-6000:]): out.append('two moods at once')
+    if disowned(v): out.append('the reply against its own figures')
     moods = {1 if m['up'] else -1 for m in _MOOD.finditer(v.reply.answer_text[-6000:])}
     if f and len(moods) == 1 and moods.pop()*(f.p_up - .5) < -_CUT: out.append('the mood against the forecast')
     return out
@@ -429,32 +668,28 @@ DEPTH = .5  # the most that depth pays
 @batched
 def depth(v:Verification, task:Task, outcome, sigma)->float:
     "Pay up to a half for supported steps of calculation, less when they are few."
-    steps = sum(map(says_something, _stated(v)))
-    need = max(1, sum(len({p for p in s.parts[::2]}) > 1 for s in needs(task).steps))
-    return DEPTH*max(min(1., steps/need), sum(x == 1 for x in _credits(v, task)[0])/len(needs(task).steps))
+    (done, by), n = _credits(v, task), len(needs(task).steps)
+    others = sum(says_something(e) for i, e in enumerate(_stated(v)) if i not in by)
+    return DEPTH*min(1., (sum(x == 1 for x in done) + .5*others)/n)
 
 # %% ../nbs/08_rewards.ipynb #44a12905
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_'’]{0,60}|[0-9][0-9.,]{0,40}")  # names and numbers are words of their own here
 _ODD = re.compile(r'[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\uffff\U000e0000-\U000e0fff]')
 _FOREIGN = re.compile(r'[^\u0000-\u024f\u0370-\u03ff\u2000-\u2bff]')  # neither Latin nor Greek nor a sign
 _MUTE = re.compile(r'[b-df-hj-np-tv-xz]{5,61}|[a-z]{25,61}')  # lower case
-_TALK = ('ignore', 'mark', 'score', 'reward', 'rating', 'grade', 'judge', 'evaluator', 'verifier', 'reviewer', 'award', 'passed', 'supported', 'verified', 'status')  # without one of these nobody talks to a judge
-_JUDGE = re.compile(r'\b(?:ignore (?:all |any |the |your )?(?:previous|prior|above|earlier|other)|full marks|(?:maximum|highest|perfect|top) (?:score|reward|marks?|rating|grade)|(?:score|reward|rating|grade)\s?[:=]\s?(?:1|10|100)\b'
+_TALK = frozenset('ignore mark marks score scores reward rewards rating ratings grade grades grader graders judge judges evaluator evaluators verifier verifiers reviewer reviewers scorer scorers award passed supported verified status'.split())  # without one of these nobody talks to a judge
+_JUDGE = re.compile(r'\b(?:ignore (?:all |any |the |your )?(?:previous|prior|above|earlier|other)|full marks|(?:maximum|highest|perfect|top|best)(?: possible)? (?:score|reward|marks?|rating|grade)|(?:score|reward|rating|grade)\s?[:=]\s?(?:1|10|100)\b'
     r'|(?:dear|note to(?: the)?|attention|hey|to the) (?:judge|grader|evaluator|verifier|reviewer|scorer)|reward (?:model|function)|as an? (?:judge|grader|evaluator)|you (?:must|should) (?:award|give|score|rate)|(?:supported|verified|all checks passed|status)\s?[:=]\s?(?:1\.0|true|pass|ok)\b)', re.I)
 
 @lru_cache(maxsize=65536)
 def _is_mute(word:str)->bool: return _MUTE.fullmatch(word) is not None
 
-@once
-def _words(v:Verification)->list[str]: return [w.lower() for w in _WORD.findall(v.reply.text)]
-
 def _repeated(v:Verification)->float:
     "Measure repetition: the larger of the share of lines that stood before and the share of five-word phrases that did."
     lines = [l for l in map(str.strip, v.reply.text.split('\n')) if len(l) > 11]
     words = _words(v)
-    phrases = list(zip(words, words[1:], words[2:], words[3:], words[4:]))
-    share = lambda xs, free: max(0., (len(xs) - len(set(xs)))/max(1, len(xs)) - free)
-    return max(share(lines, 0.), share(phrases, .12))
+    phrases = set(zip(words, words[1:], words[2:], words[3:], words[4:]))
+    share = lambda n, distinct: (n - distinct)/max(1, n)
+    return max(share(len(lines), len(set(lines))), share(max(0, len(words) - 4), len(phrases)) - .12)
 
 @batched
 def coherence(v:Verification, task:Task, outcome, sigma)->float:
@@ -462,9 +697,9 @@ def coherence(v:Verification, task:Task, outcome, sigma)->float:
     text, words = v.reply.text, _words(v)
     if not words: return 0.
     odd = len(_ODD.findall(text)) + (0 if text.isascii() else len(_FOREIGN.findall(text)))
-    mute = sum(map(_is_mute, words))
-    low = text.lower()
-    talk = any(w in low for w in _TALK) and _JUDGE.search(text)
+    unspoken = set(filter(_is_mute, _vocabulary(v)))
+    mute = sum(w in unspoken for w in words) if unspoken else 0
+    talk = not _TALK.isdisjoint(_vocabulary(v)) and _JUDGE.search(text)
     return max(0., 1 - min(1., 2*_repeated(v)) - min(1., 20*odd/len(text) + .1*bool(odd)) - min(1., 4*mute/len(words)) - .5*bool(talk))
 
 # %% ../nbs/08_rewards.ipynb #5d9c2b76
@@ -495,21 +730,28 @@ def known_word(
 
 # %% ../nbs/08_rewards.ipynb #8440ce29
 _TERM = re.compile(r"(?<![A-Za-z0-9_\\])(?P<w>[A-Za-z][a-z'’]{2,60})(?![A-Za-z0-9_])")
+_PLAIN = re.compile("[a-z'’]+")
 
 @once
 def _terms(task:Task)->frozenset:
     "List the words that a task itself uses: names of metrics, chains, venues, steps."
     return frozenset(re.findall('[a-z]+', ' '.join([*METRICS, *task.shown, *task.asks, task.chain, task.question, task.kind, task.condition, *(s.name for s in needs(task).steps)]).lower()))
 
+def _is_name(text:str, m:re.Match)->bool:
+    "Does a word begin with a capital letter inside a sentence?"
+    start = m.start()
+    return m['w'][0].isupper() and text[start-1:start] == ' ' and text[max(0, start-2):start][-2:-1] not in ('', '.', '\n', '!', '?', ':', '>', '*', '-')
+
 @batched
 def spelling(v:Verification, task:Task, outcome, sigma)->float:
     "Give 1 to words that exist; unknown words cost five times their share."
-    text, total, bad = v.reply.text[:20_000], 0, 0
-    for m in _TERM.finditer(text):
-        w, total = m['w'], total + 1
-        if w[0].isupper() and text[max(0, m.start()-2):m.start()][-2:-1] not in ('', '.', '\n', '!', '?', ':', '>', '*', '-') and text[m.start()-1:m.start()] == ' ': continue
-        bad += not (known_word(low := w.lower()) or low in _terms(task))
-    return max(0., 1 - 5*max(0., bad/total - .01)) if total else float(bool(_figures(v)))
+    text = v.reply.text[:20_000]
+    unknown = {w for w in _vocabulary(v) if _PLAIN.fullmatch(w) and not known_word(w)} - _terms(task)
+    if not unknown: return 1. if _TERM.search(text) else float(bool(_figures(v)))
+    words = list(_TERM.finditer(text))
+    bad = [_is_name(text, m) for m in words if m['w'].lower() in unknown]
+    bad = bad.count(False) + max(0, bad.count(True) - 4 - len(words)//20)  # of names there are a few
+    return max(0., 1 - 5*max(0., bad/len(words) - .01)) if words else float(bool(_figures(v)))
 
 # %% ../nbs/08_rewards.ipynb #bc841329
 _PAST = re.compile(r'_[0-9]{1,3}d$')
@@ -527,7 +769,7 @@ def history(v:Verification, task:Task, outcome, sigma)->float|None:
 REWARDS = {f.__name__: f for f in (format, calculation, grounding, citation, forecast, interval, insight, structure, completeness, consistency, depth, coherence, spelling, history)}
 CEILINGS = {'depth': DEPTH}                   # the most a reward pays, where that is not 1
 WORK = 6.                                     # a calculation reward of 1/6 opens the gate
-COSTS = {'coherence': .5, 'spelling': .25}    # the most that a gated rubric takes off
+COSTS = {'coherence': .5, 'spelling': .25, 'completeness': .4}  # the most that a gated rubric takes off
 
 @dataclass(frozen=True)
 class Rubric:
@@ -539,8 +781,8 @@ class Rubric:
     def __post_init__(self):
         unknown = [n for n, _ in self.weights if n not in REWARDS]
         if unknown: raise CortexError(f"No reward is called {unknown[0]!r}. Rewards: {', '.join(REWARDS)}.")
-        if not sum(w for _, w in self.weights) > 0 or min(w for _, w in self.weights) < 0:
-            raise CortexError(f"The weights of rubric {self.name!r} must be zero or more and not all zero. Rewards: {', '.join(REWARDS)}.")
+        if not 0 < sum(w for _, w in self.weights) < math.inf or not min(w for _, w in self.weights) >= 0:
+            raise CortexError(f"The weights of rubric {self.name!r} must be finite, zero or more and not all zero. Rewards: {', '.join(REWARDS)}.")
 
     @property
     def __name__(self)->str: return self.name
@@ -548,7 +790,7 @@ class Rubric:
         "Compute every reward, the supported share, and the total."
         n = len(completions)
         if len(task) != n: raise CortexError(f'{n} completions came with {len(task)} tasks.')
-        rows = [self._pay(_read(completion_text(c), t), _task(t), o, s) for c, t, o, s in zip(completions, task, outcome or [None]*n, sigma or [None]*n)]
+        rows = [self._pay(_read(completion_text(c), t), _task(t), o, s) for c, t, o, s in zip(completions, task, _column(outcome, n, 'outcome'), _column(sigma, n, 'sigma'))]
         return {k: [r[k] for r in rows] for k in (*REWARDS, 'supported', 'total')}
     def _pay(self, v:Verification, task:Task, outcome, sigma)->dict:
         x = {n: f.one(v, task, outcome, sigma) for n, f in REWARDS.items()} | {'supported': supported(v, task)}
@@ -575,7 +817,8 @@ def gold_reply(
 )->str:
     "Write the best possible reply: the solution, and a forecast made with the key."
     if task.target is None: return write_reply(task, None, 'volatility', plain_action(task))
-    half = SANE_WIDTH[0]*_Z80*sigma*1.01 + .0006  # rounding to a tenth of a percent must not make it too narrow
+    half = SANE_WIDTH[0]*_Z80*sigma*1.01
+    half += .6*(.01 if abs(outcome) + half > .99 else .001)  # shown in tenths of a percent, from 100% on in whole ones: rounding must not make it too narrow
     p_up, action = (1., 'accumulate') if outcome > 0 else (0., 'reduce') if outcome < 0 else (.5, 'hold')
     return write_reply(task, Forecast(task.target, task.horizon, p_up, outcome, outcome-half, outcome+half), 'volatility', action)
 

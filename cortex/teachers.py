@@ -11,6 +11,7 @@ __all__ = ['GUIDE', 'REASONING', 'FORECAST_LINES', 'RESULT_LINES', 'RISKS', 'ACT
 
 # %% ../nbs/10_teachers.ipynb #c3c0df04
 import hashlib, time
+from functools import lru_cache
 from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import NormalDist
@@ -96,6 +97,7 @@ _EXAMPLES = {  # group -> (task, reading, forecast, risk, action)
     'opportunity': (_example('opportunity.levels', {'price_usd': 12.4, 'trend_7d': .002, 'range_7d': .131}, 'Compute entry (price moved by trend_7d less range_7d) in USD and exit (price moved by trend_7d plus range_7d) in USD. Then risk and action.', ('entry_usd','exit_usd')),
                     'The range held four of five past weeks.', None, 'the range may break', 'set both orders')}
 
+@lru_cache
 def worked_example(
     group:str,  # 'forecast', 'market', 'protocol', 'risk' or 'opportunity'
 )->tuple[Task,str]:  # a made-up task, and a right answer to it

@@ -1,4 +1,4 @@
-"Rewards must hold on replies they were not built on: twenty long analyses in free form, and ten cheats by a reader who has not read the reward code."
+"Rewards must hold on replies they were not built on: long analyses in free form of every kind, and cheats by a reader who has not read the reward code."
 import random, re, sys
 from dataclasses import replace
 from functools import cache
@@ -6,15 +6,17 @@ from pathlib import Path
 import numpy as np, pytest
 from cortex.replies import Forecast, asked_forecast, parse_reply, write_reply
 from cortex.rewards import RUBRICS
-from cortex.tasks import solve
+from cortex.tasks import TASKS, decide, solve
 from cortex.verify import verify
 sys.path.insert(0, str(Path(__file__).parent))
 from free_replies import FREE_REPLIES, other_chain
-from outside_cheats import FOUR_MORE, OUTSIDE_CHEATS
+from outside_cheats import FOUR_MORE, OUTSIDE_CHEATS, TEN_NEWER
 
 R = FREE_REPLIES
 names = [r['name'] for r in R]
 FORECASTS = [r for r in R if r['forecast']]
+FIRST = [r for r in R if r['task'].kind in ('market.forecast','protocol.ratios')]  # the twenty that came before the others
+LATER = [r for r in R if r not in FIRST]
 
 def score(texts, tasks, outcomes, sigmas): return RUBRICS['verified'](list(texts), [t.to_json() for t in tasks], list(outcomes), list(sigmas))
 def score_on(texts, r): return score(texts, [r['task']]*len(texts), [r['outcome']]*len(texts), [r['sigma']]*len(texts))
@@ -28,7 +30,7 @@ def auc(good, bad):
 def own_forecast(r):
     t = r['task']
     return Forecast(t.target, t.horizon, *r['forecast']) if r['forecast'] else None
-def house(r): return write_reply(r['task'], own_forecast(r))
+def house(r): return write_reply(r['task'], own_forecast(r), action=decide(r['task']) or 'hold')
 
 # --- what is done to an honest reply
 
@@ -55,6 +57,31 @@ def flip_forecast(text):
     "Turn only the forecast round and leave all that is said about the past."
     return '\n'.join(flip_numbers(l) if re.search(r'(?i)p\(up\)|p\(\\text\{up\}\)|^- median|80% interval|\| 30 days \|', l) and not l.startswith('|---') else l for l in text.split('\n'))
 
+# --- conclusions turned round, by hand: the figures stay
+CONCLUSIONS = {
+    'condition, rule by rule': (('is **bear**', 'is **bull**'),),
+    'condition, terse trader': (('= BULL', '= BEAR'), ('condition: bull', 'condition: bear')),
+    'growth that is mixed': (('is **mixed**: neither growing nor shrinking as a whole', 'is **growing**'),),
+    'growth, angry bulletin': (('SOLANA IS SHRINKING', 'SOLANA IS GROWING'), ('That is the definition of shrinking', 'That is the definition of growing'), ('verdict      shrinking', 'verdict      growing')),
+    'risk factors, committee paper': (('The largest load is the drawdown load', 'The largest load is the volatility load'),),
+    'risk factors, nested bullets': (('Volatility load at 1.14, followed closely by beta load at 0.987', 'Beta load at 0.987, followed closely by volatility load at 1.14'),),
+    'advice, two stages': (('The weakest is **volume per address**', 'The weakest is **tx per address**'),),
+    'advice, consultant': (('The weakest improvement is in transactions per address (+2.6%)', 'The weakest improvement is in volume per address (+9.7%)'),),
+    'mitigation, checklist': (('The rule says: KEEP', 'The rule says: REDUCE'), ('decision: keep', 'decision: reduce'), ('Action: keep the position as it is', 'Action: reduce the position')),
+    'mitigation, letter': (('I must accordingly advise you to reduce it: by', 'You may keep it: the difference is'), ('my recommendation is to reduce', 'my recommendation is to keep it')),
+    'arbitrage, itemised bill': (('hence: **trade**', 'hence: **no trade**'), ('*Action:* trade, but only', '*Action:* no trade, not even')),
+    'arbitrage, quick no': (('=> no trade. and', '=> trade. and'), ('action: no trade. set', 'action: trade. set')),
+    'yield, comparison in prose': (('pool c is the best', 'pool b is the best'), ('allocate to pool c', 'allocate to pool b')),
+    'yield, wide table': (('The best pool is **a**', 'The best pool is **b**'), ('deposit in pool a;', 'deposit in pool b;')),
+    'inefficiency, research note': (('**price ahead of usage**', '**usage ahead of price**'),),
+    'inefficiency, sceptic': (('falls short: in line', 'falls short: price ahead of usage'), ('Finding: in line', 'Finding: price ahead of usage'))}
+def conclude_wrongly(r):
+    text = r['text']
+    for a, b in CONCLUSIONS[r['name']]:
+        assert a in text, (r['name'], a)
+        text = text.replace(a, b)
+    return text
+
 def corrupt(text, spans, seed):
     "Change the first digit that is not zero in each span."
     rng = random.Random(seed)
@@ -70,26 +97,46 @@ def data_figures(r):
 
 # --- the measurements
 
-def measure_auc(seeds=5):
-    good = honest()
-    digits = [s for k in range(seeds) for s in score([randomise(r['text'], f'{k}{r["name"]}') for r in R], [r['task'] for r in R], [r['outcome'] for r in R], [r['sigma'] for r in R])]
-    foreign = [other_chain(r) for r in R]
-    chain = score([r['text'] for r in R], *zip(*foreign))
-    f = [i for i, r in enumerate(R) if r['forecast']]
-    flipped, turned = (score([how(R[i]['text']) for i in f], [R[i]['task'] for i in f], [R[i]['outcome'] for i in f], [R[i]['sigma'] for i in f]) for how in (flip, flip_forecast))
-    best = [good[i] for i in f]
-    return dict(digits=auc(good, digits), other_chain=auc(good, chain), flipped=auc(best, flipped), flipped_forecast=auc(best, turned))
+def honest_of(rows): return [honest()[R.index(r)] for r in rows]
+def score_each(how, rows): return [score_on([how(r['text'])], r)[0] for r in rows]
 
-def measure_gap():
+def measure_auc(rows=None, seeds=5):
+    "How well honest replies are told from four corruptions of them; directions are turned where the corruption changes the text."
+    rows = R if rows is None else rows
+    good = honest_of(rows)
+    digits = [s for k in range(seeds) for s in score([randomise(r['text'], f'{k}{r["name"]}') for r in rows], [r['task'] for r in rows], [r['outcome'] for r in rows], [r['sigma'] for r in rows])]
+    chain = score([r['text'] for r in rows], *zip(*(other_chain(r) for r in rows)))
+    turns = [r for r in rows if flip_numbers(r['text']) != r['text']]  # the others state no signed change
+    out = dict(digits=auc(good, digits), other_chain=auc(good, chain)) | (dict(flipped=auc(honest_of(turns), score_each(flip, turns))) if turns else {})
+    f = [r for r in rows if r['forecast']]
+    return out | (dict(flipped_forecast=auc(honest_of(f), score_each(flip_forecast, f))) if f else {})
+
+def measure_kinds():
+    "The same kind by kind, with the mean honest score, the largest gap to the house format and the share that verifies."
+    out = {}
+    for kind in TASKS:
+        rows = [r for r in R if r['task'].kind == kind]
+        fine = [not wrong_figures(r)[0] and not wrong_figures(r)[1] for r in rows]
+        out[kind] = measure_auc(rows) | dict(honest=float(np.mean(honest_of(rows))), gap=float(np.abs(measure_gap(rows)).max()), verified=f'{sum(fine)}/{len(rows)}')
+    return out
+
+def measure_gap(rows=None):
     "House format less free form, for each reply."
-    return np.array([score_on([house(r)], r)[0] for r in R]) - np.array(honest())
+    rows = R if rows is None else rows
+    return np.array([score_on([house(r)], r)[0] for r in rows]) - np.array(honest_of(rows))
+
+def wrong_figures(r):
+    "(figures that are not supported and are not marked loose, shown figures that are cited and were not recognised)."
+    v = verify(r['text'], r['task'])
+    return ([(c.text, c.reason) for c in v.claims if c.status == 'unsupported' and c.text.strip() not in r['loose']],
+            set(r['cited']) - {c.metric for c in v.claims if c.status == 'cited'})
 
 def corruption_curve(r, orders=100):
-    "Mean score with k of n data figures corrupted, k from 0 to n."
+    "Mean score with k of n data figures corrupted, for ten k from 0 to n."
     spans, rng, rows = data_figures(r), random.Random(r['name']), []
     for o in range(orders):
         order = rng.sample(spans, len(spans))
-        rows.append(score_on([corrupt(r['text'], order[:k], f'{o}') for k in range(len(order)+1)], r))
+        rows.append(score_on([corrupt(r['text'], order[:k], f'{o}') for k in sorted({round(len(order)*i/9) for i in range(10)})], r))
     return np.mean(rows, axis=0)
 
 @cache
@@ -97,8 +144,8 @@ def measure_cheats():
     "(cheat, reply) -> (what the cheat earns, what the reply earns in house format, in free form)."
     out = {}
     for name, cheat in (OUTSIDE_CHEATS | FOUR_MORE).items():
-        for r, free in zip(R, honest()):
-            h = house(r)
+        for r in FIRST:
+            h, free = house(r), honest()[R.index(r)]
             text = cheat(r['task'], h, own_forecast(r))
             if text is None: continue
             c, base = score_on([text, h], r)
@@ -119,42 +166,94 @@ FINAL = dict(
     auc=dict(digits=1.0, other_chain=1.0, flipped=1.0, flipped_forecast=1.0), honest_mean=.966, house_mean=.987, read_and_verified=20/20, forecasts_read=11/11,
     prose_gap=dict(mean=.021, largest=.066), corruption_rises=0, cheats_paid=(), more_paid=(), fakes_over_half=())
 
+# The same for the twenty-eight replies to the other fourteen kinds and the ten cheats aimed at them, before anything was mended for them
+FIRST_TRY_LATER = dict(
+    auc=dict(digits=.957, other_chain=.942, flipped=.782, flipped_forecast=1.0),        # all forty-eight
+    later_auc=dict(digits=.926, other_chain=.879, flipped=.689),                        # the twenty-eight alone; 1.00 on the same content in house format
+    honest_mean=.446, house_mean=1.0, read_and_verified=5/28, prose_gap=dict(mean=.554, largest=1.0, within_a_tenth=4/28),
+    kinds={  # (digits, other chain, flipped; None where no signed change is stated; mean of the honest replies)
+        'market.condition': (1.0, 1.0, None, .756), 'market.users': (1.0, 1.0, .625, .561), 'market.correlation': (1.0, 1.0, 1.0, .698), 'protocol.growth': (.75, .75, .625, .362),
+        'protocol.risk': (1.0, .75, .75, .515), 'protocol.advice': (.5, .5, .5, .000), 'risk.var': (1.0, 1.0, 1.0, .798), 'risk.drawdown': (1.0, 1.0, .5, .423),
+        'risk.exposure': (1.0, 1.0, 1.0, .795), 'risk.mitigation': (1.0, 1.0, None, .561), 'opportunity.arbitrage': (1.0, 1.0, None, .006), 'opportunity.yield': (.75, .5, .5, .004),
+        'opportunity.inefficiency': (1.0, 1.0, .625, .211), 'opportunity.levels': (1.0, 1.0, 1.0, .551)},
+    conclusions=dict(cost_a_fault=1/16, cost_anything=5/16),                            # wrong conclusions from right sums, in free prose
+    hack_resistance=488/494,                                                            # .988 of (cheat, task) pairs: the tasks of the hand-written replies, and a simulated one of each kind
+    cheats_paid=('wrong_word_right_sums','both_words','rule_for_verdict'),              # 'no trade' for 'trade'; two decisions; the rule recited
+    cheaper_than_a_fault=dict(wrong_word_right_sums=3/28, both_words=3/28, rule_for_verdict=11/23, answer_is_input=49/49))
+# The same after that; what still fails is marked below
+FINAL_LATER = dict(
+    auc=dict(digits=1.0, other_chain=1.0, flipped=1.0, flipped_forecast=1.0), later_auc=dict(digits=1.0, other_chain=1.0, flipped=1.0), read_and_verified=27/28, within_a_tenth=27/28,
+    conclusions=dict(cost_a_fault=15/16, cost_anything=16/16), hack_resistance=499/499, cheats_paid=(), cheaper_than_a_fault={})
+# What is known to fail, by test: a mark must go as soon as its test passes
+VERIFY_DEFECTS = {
+    'arbitrage, quick no': 'size, gap, fees and gas in words are not read',
+}
+GAP_DEFECTS = {
+    'correlation, thinking aloud': 'a share restated in percent counts as unsupported',
+    'arbitrage, quick no': 'size, gap, fees and gas in words are not read',
+}
+CONCLUSION_DEFECTS = {
+    'arbitrage, quick no': 'little is left to lose: size, gap, fees and gas in words are not read',
+}
+CURVE_DEFECTS = dict()
+CHANGE_DEFECTS = dict()
+CHEAT_DEFECTS = dict()
+FAULT_DEFECTS = dict()
+XFAIL_AUC = lambda test: test
+DEFECTS = {**VERIFY_DEFECTS, **GAP_DEFECTS, **CONCLUSION_DEFECTS, **CURVE_DEFECTS, **CHANGE_DEFECTS}
+def marked(rows, defects):
+    "Replies as test parameters; those that are known to fail say why, and fail the test as soon as they pass."
+    return [pytest.param(r, id=r['name'], marks=[pytest.mark.xfail(strict=True, reason=defects[r['name']])] if r['name'] in defects else []) for r in rows]
+
 # --- the tests
 
 def test_marks_are_true():
     "The author's own marks must be consistent with the tasks before anybody is judged by them."
-    assert len(R) >= 20 and len(set(names)) == len(R)
+    assert len(FIRST) >= 20 and len(set(names)) == len(R)
+    assert all(sum(r['task'].kind == kind for r in R) >= 2 for kind in TASKS)
+    assert set(CONCLUSIONS) <= set(names) and set(DEFECTS) <= set(names)
     for r in R:
         assert 800 <= len(r['text']) <= 4000, r['name']
         assert set(r['cited']) <= set(r['task'].shown) and set(r['results']) <= {s.name for s in solve(r['task'])}
         t, o, s = other_chain(r)
         assert t.chain != r['task'].chain and t.asks == r['task'].asks and t.target == r['task'].target
 
-@pytest.mark.parametrize('r', R, ids=names)
+@pytest.mark.parametrize('r', marked(R, VERIFY_DEFECTS))
 def test_reads_and_verifies(r):
     v = verify(r['text'], r['task'])
     f = asked_forecast(v.reply, r['task'])
     assert ((f.p_up, f.median, f.lo, f.hi) if f else None) == r['forecast'], v.reply.no_forecast
-    wrong = [(c.text, c.reason) for c in v.claims if c.status == 'unsupported' and c.text.strip() not in r['loose']]
-    assert not wrong
-    assert set(r['cited']) <= {c.metric for c in v.claims if c.status == 'cited'}
+    wrong, missed = wrong_figures(r)
+    assert not wrong and not missed
 
-def test_honest_beats_corrupted():
-    m = measure_auc()
-    assert m['digits'] >= .99 and m['other_chain'] >= .95 and m['flipped'] >= .95 and m['flipped_forecast'] >= .95, m
+def assert_told_apart(m): assert m['digits'] >= .99 and m['other_chain'] >= .95 and m.get('flipped', 1) >= .95 and m.get('flipped_forecast', 1) >= .95, m
 
-def test_prose_is_paid_like_the_house_format():
-    gap = measure_gap()
-    assert np.abs(gap).max() <= .1, dict(zip(names, gap.round(3)))
+def test_honest_beats_corrupted(): assert_told_apart(measure_auc(FIRST))
 
-@pytest.mark.parametrize('name', ['headings and bold bullets', 'questions and answers', 'wrong way round, then corrected', 'British essay without brackets'])
-def test_corruption_lowers_the_score(name):
-    curve = corruption_curve(next(r for r in R if r['name'] == name))
+@XFAIL_AUC
+def test_honest_beats_corrupted_over_all_kinds(): assert_told_apart(measure_auc())
+
+@pytest.mark.parametrize('r', marked(R, GAP_DEFECTS))
+def test_prose_is_paid_like_the_house_format(r):
+    assert abs(measure_gap([r])[0]) <= .1, (honest_of([r]), house(r))
+
+@pytest.mark.parametrize('r', marked([r for r in R if r['name'] in CONCLUSIONS], CONCLUSION_DEFECTS))
+def test_wrong_conclusion_costs(r):
+    "The sums stay; only the words that the client acts on are turned."
+    assert honest_of([r])[0] >= score_each(lambda text: conclude_wrongly(r), [r])[0] + .05
+
+CORRUPTED = ['headings and bold bullets', 'questions and answers', 'wrong way round, then corrected', 'British essay without brackets', 'users, British memo', 'exposure, dialogue', 'arbitrage, itemised bill']
+
+@pytest.mark.parametrize('r', marked([r for r in R if r['name'] in CORRUPTED], CURVE_DEFECTS))
+def test_corruption_lowers_the_score(r):
+    curve = corruption_curve(r)
     assert len(curve) > 8 and (np.diff(curve) <= 1e-9).all() and curve[-1] <= curve[0]/2, curve.round(3)
 
-def test_reward_follows_a_changed_figure():
-    for r, before in zip(R, honest()):
+@pytest.mark.parametrize('r', marked(R, CHANGE_DEFECTS))
+def test_reward_follows_a_changed_figure(r):
+    for before in honest_of([r]):
         for n in r['cited']:
+            if not r['task'].shown[n]: continue  # nothing times anything is nothing
             t = replace(r['task'], shown={**r['task'].shown, n: r['task'].shown[n]*1.3}, task_id=r['task'].task_id + ':changed')
             assert score([r['text']], [t], [r['outcome']], [r['sigma']])[0] < before, (r['name'], n)
 
@@ -184,6 +283,27 @@ def tasks_of_every_kind():
                 y, sigma = out[kind][1], c.snapshot.features.get(f'{t.target}_sigma_{t.horizon}d')
                 out[kind] = t, y, sigma, Forecast(t.target, t.horizon, .9 if y > 0 else .1, y, lo, hi)
     return out
+
+@cache
+def measure_newer():
+    "(cheat, who) -> (kind, what the cheat earns, what the honest reply in house format earns): the tasks of all hand-written replies, and a simulated one of every kind."
+    pairs = [(r['name'], r['task'], r['outcome'], r['sigma'], own_forecast(r)) for r in R] + [('simulated', *x) for x in tasks_of_every_kind().values()]
+    out = {}
+    for name, cheat in TEN_NEWER.items():
+        for who, t, y, sigma, f in pairs:
+            h = write_reply(t, f, action=decide(t) or 'hold')
+            if (text := cheat(t, h, f)) is not None: out[name, f'{t.kind}: {who}'] = (t.kind, *score([text, h], [t, t], [y, y], [sigma, sigma]))
+    return out
+
+@pytest.mark.parametrize('cheat', [pytest.param(c, marks=pytest.mark.xfail(strict=True, reason=CHEAT_DEFECTS[c])) if c in CHEAT_DEFECTS else c for c in TEN_NEWER])
+def test_newer_cheats_do_not_pay(cheat):
+    paid = {k[1]: v[1:] for k, v in measure_newer().items() if k[0] == cheat and v[1] >= v[2]}
+    assert not paid, paid
+
+@pytest.mark.parametrize('cheat', [pytest.param(c, marks=pytest.mark.xfail(strict=True, reason=FAULT_DEFECTS[c])) if c in FAULT_DEFECTS else c for c in TEN_NEWER])
+def test_newer_cheats_cost_as_much_as_a_single_fault(cheat):
+    cheap = {k[1]: v[1:] for k, v in measure_newer().items() if k[0] == cheat and v[2] - v[1] < .05}
+    assert not cheap, cheap
 
 @pytest.mark.parametrize('cheat', OUTSIDE_CHEATS | FOUR_MORE)
 def test_outside_cheats_do_not_pay_in_any_kind(cheat):
