@@ -19,7 +19,8 @@ FINAL = ('400','401','402','403','404','413','422','429_3600','gone','too_long',
 UNBILLED = set('408 429 429_0 429_1 429_date 429_3600 500 502 503 503_1 504 520 524 529 402_wait error_200 mid_stream_bare reset_early stall_early html 400 401 402 403 404 413 422 gone too_long refused_200 slow_headers echo_key'.split())
 
 DEFAULTS = dict(latency=0., jitter=0., seed=0, faults=0., kinds=list(PASSING), in_a_row=3, stall=5., key=None, credits=None, context=163_840, price_in=.5, price_out=2.15, model='test/writer',
-                models=['test/writer','test/writer-0528','test/other','deepseek/deepseek-chat'], shape='reasoning', bill='arrival', script=[], words=60, served=None, own_count=True)
+                models=['test/writer','test/writer-0528','test/other','deepseek/deepseek-chat'], shape='reasoning', bill='arrival', script=[], words=60, served=None, own_count=True,
+                echo=[], pricing={}, overdrawn=0.)  # echo: parts of a good answer that repeat the key ('models': the list, too); pricing: further prices of a model
 
 def prompt_key(messages, seed=None):
     "Name a request as /v1/stats does: a hash of its messages and seed."
@@ -66,7 +67,7 @@ class Server:
         sent = headers.get('authorization', '')
         if self.s['key'] and sent != f"Bearer {self.s['key']}":
             return await self.send(w, 401, {'error': {'code': 401, 'message': f"User not found. You sent {sent!r}." if sent else 'No auth credentials found', 'metadata': {'error_type': 'authentication'}}})
-        if path == '/models': return await self.send(w, 200, {'object': 'list', 'data': [self.card(m) for m in self.s['models']]})
+        if path == '/models': return await self.send(w, 200, {'object': 'list', 'data': [self.card(m) for m in [*self.s['models'], *([sent.removeprefix('Bearer ')] if 'models' in self.s['echo'] else [])]]})
         if path == '/key' and self.s['own_count']: return await self.send(w, 200, {'data': self.account()})
         if path == '/chat/completions' and method == 'POST': return await self.chat(w, json.loads(body), sent)
         return await self.send(w, 404, {'error': {'code': 404, 'message': 'Not Found'}})
@@ -74,11 +75,12 @@ class Server:
     def card(self, m):
         out = {'id': m, 'object': 'model', 'context_length': self.s['context'], 'name': m}
         if self.s['price_in'] is not None: out['pricing'] = {'prompt': f"{self.s['price_in']/1e6:.10f}", 'completion': f"{self.s['price_out']/1e6:.10f}", 'request': '0'}
+        if self.s['pricing']: out['pricing'] = out.get('pricing', {}) | self.s['pricing']
         return out
 
     def account(self):
         limit, used = self.s['credits'], self.nano/1e9
-        return {'label': 'sk-or-v1-abc...123', 'limit': limit, 'limit_remaining': None if limit is None else max(0, limit - used), 'usage': used, 'is_free_tier': False, 'rate_limit': {}}
+        return {'label': 'sk-or-v1-abc...123', 'limit': limit, 'limit_remaining': -self.s['overdrawn'] if self.s['overdrawn'] else None if limit is None else max(0, limit - used), 'usage': used, 'is_free_tier': False, 'rate_limit': {}}
 
     def stats(self):
         return dict(requests=self.requests, seen=self.seen, answered=self.answered, in_flight=self.now, max_in_flight=self.most, billed_usd=self.nano/1e9, max_billed_usd=self.nano/1e9,
@@ -111,6 +113,7 @@ class Server:
             fault = self.fault(key)
             if fault: self.faults[fault] += 1
             reply = self.make(body, fault)
+            for k in set(self.s['echo']) & set(reply): reply[k] = f"{reply[k]} {sent.removeprefix('Bearer ')}"
             if self.s['bill'] == 'arrival': self.charge(reply, fault)
             await asyncio.sleep(self.s['latency'] + self.s['jitter']*draw(key, self.seen[key]))
             if self.s['bill'] != 'arrival': self.charge(reply, fault)
@@ -136,7 +139,7 @@ class Server:
         p, c = sum(count_tokens(m['content']) + 3 for m in body['messages']), count_tokens(reasoning + content)
         nano = round(p*(self.s['price_in'] or 0)*1000) + round(c*(self.s['price_out'] or 0)*1000)
         model = 'test/another-model' if fault == 'wrong_model' else self.s['served'] or body['model']
-        return dict(reasoning=reasoning, content=content, finish=finish, prompt=p, completion=c, nano=nano, model=model, id=f'gen-{self.requests}')
+        return dict(reasoning=reasoning, content=content, finish=finish, prompt=p, completion=c, nano=nano, model=model, provider='SomeHost', id=f'gen-{self.requests}')
 
     def charge(self, r, fault):
         if fault not in UNBILLED: self.nano += r['nano']; self.tokens += r['prompt'] + r['completion']
@@ -160,7 +163,7 @@ class Server:
         "Answer in one piece."
         choice = {'index': 0, 'finish_reason': r['finish'], 'native_finish_reason': r['finish'], 'message': self.message(r['reasoning'], r['content']) | {'refusal': None}}
         if (fault or '').startswith('mid_stream'): choice['error'] = {'code': 502, 'message': 'Provider disconnected', 'metadata': {'error_type': 'provider_unavailable'}}
-        a = {'id': r['id'], 'object': 'chat.completion', 'created': 1772000000, 'model': r['model'], 'provider': 'SomeHost', 'choices': [choice], 'usage': self.usage(r)}
+        a = {'id': r['id'], 'object': 'chat.completion', 'created': 1772000000, 'model': r['model'], 'provider': r['provider'], 'choices': [choice], 'usage': self.usage(r)}
         if fault in ('no_usage', 'mid_stream_bare'): del a['usage']
         if fault == 'no_choices': a['choices'] = []
         if fault == 'odd_types': a['usage'] = {'prompt_tokens': str(r['prompt']), 'completion_tokens': float(r['completion']), 'cost': str(r['nano']/1e9)}; a['provider'] = None; a['id'] = 17
@@ -177,7 +180,7 @@ class Server:
 
     async def stream(self, w, r, fault):
         "Answer as server-sent events, cut at arbitrary bytes."
-        base = {'id': r['id'], 'object': 'chat.completion.chunk', 'created': 1772000000, 'model': r['model'], 'provider': 'SomeHost'}
+        base = {'id': r['id'], 'object': 'chat.completion.chunk', 'created': 1772000000, 'model': r['model'], 'provider': r['provider']}
         chunk = lambda delta, finish=None, **kw: b'data: ' + json.dumps(base | {'choices': [{'index': 0, 'delta': delta, 'finish_reason': finish}]} | kw, ensure_ascii=False).encode() + b'\n\n'
         shape, parts = self.s['shape'], [b': OPENROUTER PROCESSING\n\n', chunk({'role': 'assistant', 'content': ''})]
         inline = shape in ('think', 'bare')

@@ -5,6 +5,7 @@ import httpx, pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from llm_server import FINAL, PASSING, SPOILT, LlmServer
 from cortex import endpoints
+from cortex.artifacts import CortexError
 from cortex.cases import Snapshot
 from cortex.endpoints import ACCOUNT, KINDS, PRESETS, ApiTeacher, ChatReply, EventStream, TeacherError, read_answer, wait_before
 from cortex.tasks import make_task
@@ -25,7 +26,7 @@ def server():
 def calm(request):
     "Undo what another test has set."
     if 'server' in request.fixturenames:
-        request.getfixturevalue('server').set(script=[], faults=0., latency=0., shape='reasoning', credits=None, price_in=.5, price_out=2.15, context=163_840, key=KEY, own_count=True, stall=4., served=None,
+        request.getfixturevalue('server').set(script=[], faults=0., latency=0., shape='reasoning', credits=None, price_in=.5, price_out=2.15, context=163_840, key=KEY, own_count=True, stall=4., served=None, echo=[], pricing={}, overdrawn=0.,
                                               models=['test/writer','test/writer-0528','test/other','deepseek/deepseek-chat'])
 
 def make(server, **kw): return ApiTeacher(server.url, **{'model': 'test/writer', 'key': KEY, 'timeout': 2.5 if kw.get('stream') else 1., **kw})
@@ -187,6 +188,93 @@ def test_keys(server, monkeypatch, caplog):
         with pytest.raises(TeacherError) as e: make(server, key=bad)
         assert bad not in str(e.value)
 
+@pytest.mark.parametrize('stream', (False, True))
+def test_a_server_that_repeats_the_key(server, stream, capsys):
+    "Whatever holds the key in an answer, nothing that is made of it does."
+    parts = ('provider','model','finish','id','content','reasoning')
+    server.set(echo=[*parts, 'models'])
+    teacher = make(server, stream=stream)
+    facts, r = run(teacher, 'check'), run(teacher, 'ask', MESSAGES)
+    assert all(getattr(r, k).endswith(' ***') for k in ('provider','model','finish','generation','content','reasoning')), r
+    trace = teacher.trace(TASK, r)
+    for shown in (repr(r), r.text, repr(trace), json.dumps(trace.to_row()), repr(facts), repr(teacher), str(vars(teacher))): assert '5ecret' not in shown
+    for part in parts:
+        server.set(echo=[part])
+        assert '***' in repr(one := run(teacher, 'ask', MESSAGES)) and '5ecret' not in repr(one)
+
+def test_a_model_that_is_called_as_the_key(server):
+    "An id that holds the key is nobody's name, and one that a person gave is refused."
+    server.set(echo=['models'], models=['our-model'])
+    teacher = make(server, model='')
+    assert run(teacher, 'check')['model'] == teacher.model == 'our-model'
+    for models in ([], ['x ' + KEY], [KEY[:6] + chr(0x200b) + KEY[6:]]):
+        server.set(models=models)
+        teacher = make(server, model='')
+        with pytest.raises(TeacherError, match='0 models are served') as e: run(teacher, 'check')
+        assert '5ecret' not in str(e.value) + repr(teacher) + str(vars(teacher)) and teacher.model == ''
+    for kw in (dict(model=KEY), dict(model='a/' + KEY), dict(body={'user': KEY})):
+        with pytest.raises(CortexError, match='stands in the model, the address or the body') as e: make(server, **kw)
+        assert '5ecret' not in str(e.value)
+    with pytest.raises(CortexError, match='stands in the model'): ApiTeacher(f'{server.url}/{KEY}', 'm', key=KEY)
+
+def test_the_key_of_a_server_of_ones_own(server, monkeypatch):
+    "CORTEX_TEACHER_KEY goes to local addresses and the preset vllm where it is set, and is missed nowhere else."
+    for where in ('vllm', 'http://127.0.0.1:8000/v1', 'http://localhost:8000/v1'):
+        monkeypatch.setenv('CORTEX_TEACHER_KEY', KEY)
+        t = ApiTeacher(where, 'm')
+        assert t.secrets == [KEY] and t.client().headers['authorization'] == f'Bearer {KEY}'
+        monkeypatch.delenv('CORTEX_TEACHER_KEY')
+        t = ApiTeacher(where, 'm')
+        assert t.secrets == [] and 'authorization' not in t.client().headers
+
+def test_prices_that_are_more_than_tokens(server):
+    "Fees per request and dearer thoughts are in the bound; what cannot be bounded has no price."
+    plain = make(server); run(plain, 'check')
+    server.set(pricing={'request': '0.05', 'internal_reasoning': '0.00002'})
+    dear = make(server); run(dear, 'check')
+    assert dear.prices == (.5, 20., .05) and dear.cost_bound(MESSAGES) > plain.cost_bound(MESSAGES) + .05
+    for pricing in ({'request': '-1'}, {'request': 'x'}, {'internal_reasoning': '-1'}, {'completion': '-1'}):
+        server.set(pricing=pricing)
+        assert run(t := make(server), 'check')['prices'] is None and t.cost_bound(MESSAGES) is None
+    server.set(pricing={})
+    assert run(make(server, model='test/writer:online'), 'check')['prices'] is None
+    assert run(make(server, model='test/writer:nitro'), 'check')['prices'] == (.5, 2.15)
+    assert run(make(server, body={'plugins': [{'id': 'web'}]}), 'check')['prices'] is None
+    server.set(models=['test/writer', 'test/writer:online'])
+    assert run(make(server, model='test/writer:online'), 'check')['prices'] == (.5, 2.15)
+    with pytest.raises(TeacherError, match='is not among'): run(make(server, model='test/writer:free'), 'check')
+    router = ApiTeacher('openrouter', key=KEY, prices=(.5, 2.15, .01), body={'provider': {'max_price': {'prompt': 9, 'completion': 1, 'image': 2}}})
+    assert router.payload(MESSAGES)['provider']['max_price'] == {'prompt': .5, 'completion': 1, 'request': .01, 'image': 2}
+
+def test_an_overdrawn_key(server):
+    server.set(overdrawn=.4)
+    with pytest.raises(TeacherError, match='limit of the key is used up') as e: run(make(server), 'check')
+    assert e.value.kind == 'no_credits'
+
+def test_terms_follow_the_model_that_answered(server):
+    t = ApiTeacher('openrouter', key=KEY)
+    say = lambda m: t.trace(TASK, ChatReply('x', 'y', 'stop', m, '', 1, 1, .1, 'g', 1.)).terms
+    assert say('deepseek/deepseek-r1-0528') == say('deepseek/deepseek-r1-0528:free') == t.terms == PRESETS['openrouter'].terms
+    assert say('openai/gpt-4o') == 'licence and terms of openai/gpt-4o' and say('deepseek/deepseek-r1') == 'licence and terms of deepseek/deepseek-r1'
+    server.script('wrong_model')
+    assert run(make(server), 'answer_async', TASK).terms == 'licence and terms of test/another-model'
+
+def test_tags_that_are_rehearsed(server):
+    "Tags in the thoughts are words; in the text each tag of the layout stands once."
+    for thought in ('I must put it into <answer> tags. ', 'I must close with </think> first. ', 'So: <think>x</think><answer>y</answer>', '<ANSWER> </ think >'):
+        text = ChatReply(ANSWER, thought + REASONING, 'stop', 'm', '', 1, 1, .1, 'g', 1.).text
+        assert [text.lower().count(t) for t in ('<think>', '</think>', '<answer>', '</answer>')] == [1]*4 and text.endswith(ANSWER)
+
+def test_one_question_takes_so_long_and_no_longer(server):
+    "The cap holds over all attempts, whatever each may take."
+    server.script(*['stall_early']*6)
+    start = time.perf_counter()
+    with pytest.raises(TeacherError) as e: run(make(server, timeout=.6, total=1.5), 'answer_async', TASK)
+    assert e.value.kind == 'timeout' and time.perf_counter() - start < 2.5
+    server.script()
+    with pytest.raises(TeacherError, match='no time is left') as e: run(make(server), 'ask', MESSAGES, within=0.)
+    assert e.value.cost_usd == 0.
+
 def test_connections_are_used_again(server):
     "Both forms of answer leave their connection fit for the next request."
     for stream in (False, True):
@@ -281,6 +369,6 @@ def test_presets():
         t = ApiTeacher(name, key=KEY)
         assert (t.name, t.url, t.model, t.max_tokens) == (name, p.url, p.model, p.max_tokens) and t.terms == p.terms
     t = ApiTeacher('openrouter', key=KEY, prices=(.5, 2.15))
-    assert t.payload(MESSAGES)['provider'] == {'max_price': {'prompt': .5, 'completion': 2.15}, 'enforce_distillable_text': True, 'data_collection': 'deny'}
+    assert t.payload(MESSAGES)['provider'] == {'max_price': {'prompt': .5, 'completion': 2.15, 'request': 0.}, 'enforce_distillable_text': True, 'data_collection': 'deny'}
     assert t.params(1) == ApiTeacher('openrouter', key=KEY).params(1), 'prices do not change what is asked'
     assert ApiTeacher('openrouter', 'qwen/qwen3-32b', key=KEY).terms == 'licence and terms of qwen/qwen3-32b'

@@ -1,17 +1,17 @@
 "Asking an endpoint that misbehaves: nothing paid for is lost, nothing is asked twice, no budget is overrun."
-import asyncio, itertools, json, multiprocessing, os, random, resource, signal, sys, threading, time
+import asyncio, contextlib, itertools, json, multiprocessing, os, random, resource, signal, sys, threading, time
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 import pytest
 sys.path.insert(0, str(Path(__file__).parent))
-from llm_server import PASSING, LlmServer, prompt_key
+from llm_server import PASSING, LlmServer, Server, prompt_key
 
 import cortex.synthesis as S
 from cortex.artifacts import CortexError
 from cortex.cases import Case, Outcome, Snapshot
 from cortex.endpoints import ApiTeacher, TeacherError
-from cortex.ledger import RequestLedger
+from cortex.ledger import RequestLedger, ledger_summary, unanswered
 from cortex.teachers import RuleTeacher, teacher_messages
 
 slow = pytest.mark.skipif(os.environ.get('CORTEX_SLOW') != '1', reason='takes minutes; runs with CORTEX_SLOW=1')
@@ -130,16 +130,99 @@ def test_what_passes_is_asked_again(fault, stream, some, shared, tmp_path, hurry
     assert sum(summary['failed'].values()) in (0, 1) and stats['requests'] - before['requests'] == 3 + sum(summary['failed'].values())
     assert not any(r['event'] == 'failed' and 'text' in r for r in rows(tmp_path))
 
-@pytest.mark.parametrize('fault', ['reasoning_only', 'length', 'length_empty', 'refused', 'no_choices', 'drip', 'echo_key', '400', '413', '429_3600', 'too_long', 'refused_200'])
+LASTS = {'length': 'truncated', 'length_empty': 'truncated', 'refused': 'refused', 'refused_200': 'refused', '413': 'too_long', 'too_long': 'too_long'}
+
+@pytest.mark.parametrize('fault', ['reasoning_only', 'no_choices', 'drip', 'echo_key', '400', '429_3600', *LASTS])
 def test_a_failure_is_never_an_answer(fault, some, shared, tmp_path, hurry):
     said, seed, before, tasks = [], next(SEEDS), shared.stats(), some[:2]
     shared.set(script=[], faults=1., kinds=[fault], in_a_row=99)
     kw = dict(seed=seed, folder=tmp_path, budget_usd=1.)
     assert S.synthesize(tasks, make_teacher(shared.url, timeout=.5 if fault == 'drip' else 10.), attempts=2, say=said.append, **kw) == []
     assert not [r for r in rows(tmp_path) if r['event'] == 'done'] and any('got no reply' in line for line in said), said
+    assert ledger_summary(tmp_path)['stopped'] is None and sorted(u['task_id'] for u in unanswered(tmp_path)) == sorted(t.task_id for t in tasks)
     shared.set(faults=0.)
-    assert len(S.synthesize(tasks, make_teacher(shared.url), say=quiet, **kw)) == 2
+    again, asked = S.synthesize(tasks, make_teacher(shared.url), say=said.append, **kw), shared.stats()['requests']
+    if fault in LASTS:      # it would fail in the same way again
+        assert again == [] and asked == before['requests'] + 2 and ledger_summary(tmp_path)['unanswered'] == {LASTS[fault]: 2} and 'would fail in the same way' in said[-2], said
+        if LASTS[fault] == 'truncated': assert len(S.synthesize(tasks, make_teacher(shared.url, max_tokens=800), say=quiet, **kw)) == 2
+    else: assert len(again) == 2
     check_books(tmp_path, shared, tasks, [seed], before['billed_usd'])
+
+def test_a_longer_limit_asks_only_what_was_cut_off(some, tmp_path):
+    with LlmServer(make_replies(some), key=KEY, script=[None, 'length', None, 'length']) as server:
+        first = S.synthesize(some, make_teacher(server.url), folder=tmp_path, concurrency=1, say=quiet)
+        assert len(first) == 10 and ledger_summary(tmp_path)['unanswered'] == {'truncated': 2} and len(unanswered(tmp_path)) == 2
+        assert S.synthesize(some, make_teacher(server.url), folder=tmp_path, say=quiet) == first and server.stats()['requests'] == 12
+        assert len(S.synthesize(some, make_teacher(server.url, max_tokens=800), folder=tmp_path, say=quiet)) == 12 and server.stats()['requests'] == 14
+        assert ledger_summary(tmp_path)['unanswered'] == {} and unanswered(tmp_path) == []
+        check_books(tmp_path, server, some)
+
+# ---- it lies
+class Liar(Server):
+    "Answer properly, but bill a thousand times the price, or name things after the key that was sent."
+    def card(self, m): return super().card(KEY if self.s.get('lie') == 'listed' else m)
+    def make(self, body, fault):
+        r = super().make(body, fault)
+        if self.s.get('lie') == 'bill': r['nano'] *= 1000
+        if self.s.get('lie') == 'model': r['model'] = f'model {KEY}'
+        return r
+    async def send(self, w, status, answer, *a, **kw):
+        if self.s.get('lie') == 'provider' and isinstance(answer, bytes): answer = json.dumps(json.loads(answer) | {'provider': f'host {KEY}'}).encode()
+        return await super().send(w, status, answer, *a, **kw)
+
+@contextlib.contextmanager
+def lying(replies, **settings):
+    "Serve from a thread."
+    loop, server = asyncio.new_event_loop(), Liar(replies, key=KEY, **settings)
+    there = loop.run_until_complete(asyncio.start_server(server.serve, '127.0.0.1', 0))
+    server.url = f'http://127.0.0.1:{there.sockets[0].getsockname()[1]}/v1'
+    t = threading.Thread(target=loop.run_forever); t.start()
+    try: yield server
+    finally: loop.call_soon_threadsafe(loop.stop); t.join()
+
+@pytest.mark.parametrize('lie', ['provider', 'model'])
+def test_the_key_echoed_in_a_success(lie, some, tmp_path):
+    got, said = [], []
+    with lying(make_replies(some), lie=lie) as server:
+        traces = S.synthesize(some, make_teacher(server.url), folder=tmp_path, on_done=got.append, judge=lambda task, trace: (False, repr(trace)), say=said.append)
+        again = S.synthesize(some, make_teacher(server.url), folder=tmp_path, say=said.append)
+    assert len(traces) == len(some) and traces == again and '***' in getattr(traces[0], lie)
+    assert KEY not in repr((traces, got, said)) + ''.join(p.read_text() for p in tmp_path.rglob('*') if p.is_file())
+
+def test_a_model_named_after_the_key(some, tmp_path):
+    with lying({}, lie='listed') as server:
+        with pytest.raises(CortexError) as e: S.synthesize(some, ApiTeacher(server.url, key=KEY), folder=tmp_path/'x', say=quiet)
+    assert KEY not in str(e.value) and not (tmp_path/'x').exists()
+
+def test_bills_above_the_stated_prices(some, tmp_path):
+    with lying(make_replies(some), lie='bill', latency=.05) as server:
+        with pytest.raises(CortexError, match=r'billed \$0.* for a request that may cost \$0.* at most: the stated prices are wrong'): S.synthesize(some, make_teacher(server.url), folder=tmp_path, concurrency=3, budget_usd=5., say=quiet)
+        found = ledger_summary(tmp_path)
+        assert server.requests <= 3 and found['stopped'] == 'prices' and found['done'] == server.requests and abs(found['spent_usd'] - server.nano/1e9) < 1e-9
+
+def test_how_it_ended(some, tmp_path, hurry):
+    with LlmServer(make_replies(some), key=KEY) as server:
+        ask = lambda **kw: S.synthesize(some, make_teacher(server.url), **(dict(folder=tmp_path, concurrency=1, say=quiet) | kw))
+        ask(budget_usd=.004); assert ledger_summary(tmp_path)['stopped'] == 'budget'
+        server.set(script=['402'])
+        with pytest.raises(TeacherError): ask()
+        assert ledger_summary(tmp_path)['stopped'] == 'account'
+        server.set(script=['refused']); assert len(ask()) == len(some) - 1 and ledger_summary(tmp_path)['stopped'] is None
+        assert ledger_summary(tmp_path)['unanswered'] == {'refused': 1}
+        server.set(faults=1., kinds=['503'], in_a_row=10**6)
+        with pytest.raises(CortexError): S.synthesize(make_tasks(60)[12:], make_teacher(server.url), folder=tmp_path, attempts=1, say=quiet)
+        assert ledger_summary(tmp_path)['stopped'] == 'no_replies'
+    S.synthesize(some, folder=tmp_path/'rules', say=quiet); assert (ledger_summary(tmp_path/'rules')['stopped'], ledger_summary(tmp_path/'rules')['spent_usd']) == (None, 0.)
+
+def test_the_cost_of_an_accepted_reply(some, tmp_path):
+    "Bills of the questions of this call, by the replies of this call."
+    said, judge = [], lambda task, trace: (task.kind != 'market.forecast', 'no')
+    with LlmServer(make_replies(some), key=KEY, script=['empty', 'mid_stream']) as server:
+        S.synthesize(some[:6], make_teacher(server.url), folder=tmp_path, concurrency=1, judge=judge, say=said.append); first = server.stats()['billed_usd']
+        S.synthesize(some[6:], make_teacher(server.url), folder=tmp_path, concurrency=1, judge=judge, say=said.append); both = server.stats()['billed_usd']
+    lines = [x for x in said if ' accepted' in x]
+    for line, usd, part in ((lines[0], first, some[:6]), (lines[-1], both - first, some[6:])): assert f'${usd:.4f} (${usd/sum(judge(t, None)[0] for t in part):.5f} per accepted reply)' in line, (line, usd)
+    assert f'${both:.4f} with other questions' in lines[-1] and abs(ledger_summary(tmp_path)['spent_usd'] - both) < 1e-9
 
 @pytest.mark.parametrize('fault,words', [('401', 'key'), ('402', 'credit'), ('gone', 'model'), ('404', 'model'), ('403', 'key')])
 def test_an_error_of_the_account_stops_the_run(fault, words, some, tmp_path, hurry):
@@ -252,6 +335,8 @@ def kill_and_resume(tmp_path, kills, n, seed, server, teacher=(), **kw):
         since = len(book) - 1 - next(j for j, r in enumerate(reversed(book)) if r['event'] == 'session') if book else 0
         ended = {r['hash'] for r in book[since:] if r['event'] in ('done', 'failed')}
         flying.update(r['task_id'] for r in book[since:] if r['event'] == 'sent' and r['hash'] not in ended)
+        over = {(r['hash'], r['attempt']) for r in book[since:] if r['event'] in ('done', 'failed')}
+        assert sum(r['event'] == 'sent' and (r['hash'], r['attempt']) not in over for r in book[since:]) <= kw['concurrency'], 'more is held than can have been in flight'
         if budget := kw.get('budget_usd'): assert server.stats()['max_billed_usd'] <= budget
     time.sleep(teacher.get('timeout', 1.))
     p = start(server.url, n, folder, accepted, kw, teacher); p.join(60)
@@ -275,6 +360,14 @@ def test_kills_with_a_small_budget(tmp_path):
         summary, stats = check_books(folder, server, tasks)
         assert stats['max_billed_usd'] <= .03 and .02 < summary['spent_usd'] <= .03 and 0 < summary['done'] < 150, (summary, stats['billed_usd'])
 
+def test_kills_where_nobody_counts(tmp_path):
+    "Without a count of the endpoint's own, a kill costs the reservations of what was in flight, and no more."
+    tasks = make_tasks(90)
+    with LlmServer(make_replies(tasks), key=KEY, latency=.3, own_count=False) as server:
+        folder, _ = kill_and_resume(tmp_path, 4, 90, 5, server, concurrency=8, budget_usd=2.)
+        found, billed, most = ledger_summary(folder), server.stats()['billed_usd'], max(r['reserved_usd'] for r in rows(folder) if r['event'] == 'sent')
+        assert found['done'] == 90 and billed - 1e-9 <= found['spent_usd'] <= billed + found['lost']*most + 1e-9 and found['lost'] <= 4*8, (found, billed)
+
 @slow
 @pytest.mark.parametrize('seed', range(5))
 def test_kills_with_faults(seed, tmp_path):
@@ -290,7 +383,8 @@ def test_an_interrupt_leaves_good_books(tmp_path):
     with LlmServer(make_replies(tasks), key=KEY, latency=.2) as server:
         p = start(server.url, 60, tmp_path/'run', tmp_path/'accepted', dict(concurrency=4), {})
         while server.stats()['requests'] < 12: time.sleep(.02)
-        os.kill(p.pid, signal.SIGINT); p.join(10)
+        os.kill(p.pid, signal.SIGINT); began = time.monotonic(); p.join(10)
+        assert time.monotonic() - began < 3 and ledger_summary(tmp_path/'run')['stopped'] == 'interrupt'
         assert p.exitcode == 1 and 'KeyboardInterrupt' in (tmp_path/'accepted.out').read_text()
         had = len([r for r in rows(tmp_path/'run') if r['event'] == 'done'])
         assert had >= 4 and server.stats()['requests'] < 60
@@ -322,12 +416,14 @@ def test_the_key_is_nowhere(some, tmp_path, hurry, capfd, caplog):
     assert errors and not any(KEY in x for x in texts) and 'Bearer ***' in traces[0].text
 
 # ---- speed
-def bench_synthesis(folder, requests=1000, latency=.5, concurrency=50):
-    "Measure requests per second against the ideal rate, and the peak memory of the process (MB)."
+def bench_synthesis(folder, requests=1000, latency=.5, concurrency=50, judged=False):
+    "Measure requests per second against the ideal rate, with or without the judge of the command, and the peak memory of the process (MB)."
+    from cortex.keeping import make_judge
     tasks = make_tasks(requests)
+    judge = make_judge([dict(task=t, sigma=None) for t in tasks]) if judged else None
     with LlmServer(make_replies(tasks), key=KEY, latency=latency) as server:
         began, cpu = time.monotonic(), time.process_time()
-        traces = S.synthesize(tasks, make_teacher(server.url, timeout=60.), folder=folder, concurrency=concurrency, budget_usd=100., say=quiet)
+        traces = S.synthesize(tasks, make_teacher(server.url, timeout=60.), folder=folder, concurrency=concurrency, budget_usd=100., judge=judge, say=quiet)
         seconds, stats = time.monotonic() - began, server.stats()
     assert len(traces) == requests == stats['requests'] and stats['max_in_flight'] <= concurrency
     sent = (requests - concurrency)/(stats['starts'][-1] - stats['starts'][0])      # while it runs: the first ones go at once, the last are waited for
@@ -337,6 +433,7 @@ def bench_synthesis(folder, requests=1000, latency=.5, concurrency=50):
 def _bench(folder, out, kw): Path(out).write_text(json.dumps(bench_synthesis(folder, **kw)))
 
 def in_fresh_process(tmp_path, **kw):
+    tmp_path.mkdir(exist_ok=True)
     p = multiprocessing.get_context('spawn').Process(target=_bench, args=(str(tmp_path/'bench'), str(tmp_path/'out.json'), kw)); p.start(); p.join(120)
     assert p.exitcode == 0
     return json.loads((tmp_path/'out.json').read_text())
@@ -345,12 +442,18 @@ def test_a_small_run_keeps_the_slots_filled(tmp_path):
     got = in_fresh_process(tmp_path, requests=100, latency=.5, concurrency=25)
     assert got['max_in_flight'] == 25 and got['peak_mb'] < 300, got
 
+MARGIN = .08    # what the noise of a machine that others use as well may take
+
 @slow
-def test_speed_and_memory(tmp_path):
-    got = in_fresh_process(tmp_path)
-    print(got)
-    assert got['sent_per_second'] >= .9*got['ideal'] and got['share'] > .8 and got['peak_mb'] < 300, got
+@pytest.mark.parametrize('judged', [False, True])
+def test_speed_and_memory(judged, tmp_path):
+    "Nine tenths of the ideal rate over the whole call, or of what this machine reaches without a judge, where that is less; the margin is for its noise."
+    if os.getloadavg()[0] > os.cpu_count(): pytest.skip(f'a load of {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores: others are using this machine')
+    got, bare = in_fresh_process(tmp_path/'a', judged=judged), in_fresh_process(tmp_path/'b') if judged else None
+    print(got, bare)
+    assert got['share'] >= .9*min(1., bare['share']/.9 if judged else 1.) - MARGIN and got['peak_mb'] < 300, (got, bare)
 
 if __name__ == '__main__':
     import tempfile
-    with tempfile.TemporaryDirectory() as d: print(bench_synthesis(Path(d)/'a')); print(bench_synthesis(Path(d)/'b', latency=0.))
+    for kw in ({}, dict(judged=True), dict(latency=0.)):
+        with tempfile.TemporaryDirectory() as d: print(in_fresh_process(Path(d), **kw), flush=True)
