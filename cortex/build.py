@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ROWS', 'GROUPS', 'FILTERS', 'pick_rows', 'pick_kinds', 'pick_teacher', 'check_teacher', 'Parts', 'open_cases',
-           'draw_problems', 'Harvest', 'ask_until', 'Built', 'build_dataset']
+           'draw_problems', 'Harvest', 'sift', 'ask_until', 'Built', 'build_dataset']
 
 # %% ../nbs/11d_build.ipynb #05a22db3
 import math, re
@@ -44,12 +44,13 @@ def pick_teacher(
     model:str|None=None,     # model id, for services and endpoints
     prices:tuple|None=None,  # (prompt, completion) in USD per million tokens, where the endpoint states none
     max_tokens:int|None=None,
+    stream:bool|None=None,   # read replies while they are written? None: for the services, where long silences get cut
 ):  # a teacher, see `cortex.teachers` and `cortex.endpoints`
     "Make the teacher that a user named."
     from cortex.endpoints import PRESETS, ApiTeacher
     from cortex.models import SIZES
     from cortex.teachers import LocalTeacher, RuleTeacher
-    if name in PRESETS or '://' in name: return ApiTeacher(name, model, max_tokens=max_tokens, prices=prices)
+    if name in PRESETS or '://' in name: return ApiTeacher(name, model, max_tokens=max_tokens, prices=prices, stream=name in ('openrouter','deepseek') if stream is None else stream)
     if model or prices: raise CortexError(f"{name} has no models or prices to choose from; those are for {', '.join(PRESETS)} and addresses.")
     if name == 'rules': return RuleTeacher('full')
     if name in SIZES or Path(name).is_dir(): return LocalTeacher(name, **({'max_new_tokens': max_tokens} if max_tokens else {}))
@@ -77,6 +78,7 @@ class Parts:
     valid:list
     test:list
     meta:dict      # source, licence, hash of the market frame, cuts
+    sources:tuple  # names of the sources that the frame was taken from
     targets:dict   # target -> chains that can be asked for it
 
 def _tables(data:str, frame, seed:int)->dict:
@@ -113,8 +115,9 @@ def open_cases(
     cases = make_cases(features, horizons, every, targets, meta['source'], **_tables(data, frame, seed))
     cuts = split_dates(features, horizons, ('price_usd',) if 'price_usd' in targets else tuple(targets))
     parts = split_cases(cases, *cuts)
-    check_leaks(*parts)
-    return Parts(*parts, dict(source=meta['source'], licence=meta['licence'], data=content_hash(frame), valid_from=cuts[0], test_from=cuts[1]), targets)
+    try: check_leaks(*parts)
+    except CortexError as e: raise CortexError(f'{e} With few chains or few days chance alone can look like a leak: take more of them, or one horizon.') from None
+    return Parts(*parts, dict(source=meta['source'], licence=meta['licence'], data=content_hash(frame), valid_from=cuts[0], test_from=cuts[1]), tuple(meta.get('licences') or [meta['source']]), targets)
 
 # %% ../nbs/11d_build.ipynb #1ca3c6cd
 def draw_problems(
@@ -139,29 +142,40 @@ class Harvest:
     "Hold what became of the questions that were asked."
     problems:list   # asked
     kept:list       # traces
-    dropped:list    # rows: task_id, score, reason
+    dropped:list    # rows: task_id, reason, and score where it was judged
 
+def sift(
+    problems:list[dict],  # that were asked
+    traces:list,          # replies to them
+    n:int,                # replies to keep
+    samples:int=1,        # replies per question; the best is kept
+    before=None,          # `NearIndex` of rows that are kept elsewhere
+    **thresholds,         # of `cortex.keeping.keep_verified`
+)->Harvest:
+    "Keep the replies that verify, the best of each question, and none that is nearly the same as another."
+    from cortex.keeping import NearIndex, best_of, drop_near_copies, keep_verified, match_traces
+    kept, dropped = keep_verified(*match_traces(problems, traces)[:1], traces, match_traces(problems, traces)[1], **thresholds)
+    tasks, sigmas = match_traces(problems, kept)
+    best = best_of(tasks, kept, 1, sigmas) if samples > 1 else kept
+    others = [dict(task_id=t.task_id, reason='not the best of its question') for t in kept if not any(t is b for b in best)]
+    kept, copies = drop_near_copies(match_traces(problems, best)[0], best, seen=before.copy() if before else NearIndex())
+    return Harvest(problems, kept[:n], dropped + others + copies + [dict(task_id=t.task_id, reason='more than were wanted') for t in kept[n:]])
+
+# %% ../nbs/11d_build.ipynb #7e3dbcc5
 def ask_until(
     problems:list[dict],  # in the order in which to ask
     n:int,                # replies to keep
-    ask,                  # (problems) -> traces of all of them so far
-    samples:int=1,        # replies per question; the best is kept
-    rounds:int=4,
-    **thresholds,         # of `cortex.keeping.keep_verified`
+    ask,                  # (problems) -> (traces of all of them so far, whether the budget stopped it)
+    rounds:int=6,
+    **how,                # samples, before and thresholds of `sift`
 )->Harvest:
-    "Ask in rounds until enough replies verify."
-    from cortex.keeping import best_of, drop_near_copies, keep_verified, match_traces
-    out, asked = Harvest([], [], []), min(n, len(problems))
+    "Ask in rounds until enough replies are kept."
+    asked = min(n, len(problems))
     for _ in range(rounds):
-        some = problems[:asked]
-        traces = ask(some)
-        tasks, sigmas = match_traces(some, traces)
-        kept, dropped = keep_verified(tasks, traces, sigmas, **thresholds)
-        if samples > 1: kept = best_of(*(lambda t, s: (t, kept, 1, s))(*match_traces(some, kept)))
-        kept, copies = drop_near_copies(match_traces(some, kept)[0], kept)
-        out = Harvest(some, kept[:n], dropped + copies)
-        if len(kept) >= n or asked == len(problems) or len({t.task_id for t in traces}) < asked: break
-        asked = min(len(problems), asked + math.ceil((n - len(kept))/max(.05, len(kept)/asked)))
+        traces, stopped = ask(problems[:asked])
+        out = sift(problems[:asked], traces, n, **how)
+        if len(out.kept) >= n or asked == len(problems) or stopped: break
+        asked = min(len(problems), asked + math.ceil((n - len(out.kept))/max(.05, len(out.kept)/asked)))
     return out
 
 # %% ../nbs/11d_build.ipynb #2dc61847
@@ -200,15 +214,50 @@ def _finish(out:Path, found:dict, left_out:list, tables:dict, n:int, parts:Parts
     from cortex.dataset import CardInfo, save_dataset
     dropped = [d for h in found.values() for d in h.dropped] + left_out
     asked = sum(len(h.problems) for h in found.values())
-    save_dataset(out, tables, CardInfo(asked=asked, dropped=tuple(dropped), filters=FILTERS, sources=(parts.meta['source'],), cost_usd=cost))
+    save_dataset(out, tables, CardInfo(asked=asked, dropped=tuple(dropped), filters=FILTERS, sources=parts.sources, cost_usd=cost))
     rows = {f'{t}/{s}': len(r) for t, x in tables.items() for s, r in x.items()}
     return Built(out, rows, asked, dict(Counter(_first(d['reason']) for d in dropped)), n, cost)
 
 # %% ../nbs/11d_build.ipynb #94d50da4
 def _nothing(h:Harvest, teacher, folder:Path)->str:
     "Say why there is nothing to keep."
-    if not h.dropped: return f'{teacher.name} answered none of {len(h.problems)} questions. What happened is in {folder}.'
-    return f"None of {len(h.dropped)} replies of {teacher.name} was kept; the first because of: {h.dropped[0]['reason']}. All of them are in {folder}."
+    judged = [d for d in h.dropped if not d['reason'].startswith('no reply')]
+    if not judged: return f'{teacher.name} answered none of {len(h.problems)} questions. What happened is in {folder}.'
+    return f"None of {len(judged)} replies of {teacher.name} was kept; the first because of: {judged[0]['reason']}. All of them are in {folder}."
+
+# %% ../nbs/11d_build.ipynb #4fd81476
+def _asker(teacher, folder:Path, seed:int, samples:int, say, limits:dict):
+    "Make the function that puts problems to the teacher."
+    from cortex.keeping import make_judge
+    from cortex.ledger import ledger_summary
+    from cortex.synthesis import synthesize
+    def ask(problems):
+        traces = synthesize([p['task'] for p in problems], teacher, seed, folder=folder, samples=samples, judge=make_judge(problems), say=say, **limits)
+        return traces, ledger_summary(folder)['stopped'] == 'budget'
+    return ask
+
+def _harvest(parts:Parts, kinds:tuple, n:int, seed:int, test:list, ask, samples:int, folder:Path)->tuple[dict,list]:
+    "Ask about training and validation cases; rows of the second are like no row of the first."
+    from cortex.keeping import NearIndex, match_traces, row_shingles
+    from cortex.ledger import unanswered
+    found, left_out, before = {}, [], NearIndex()
+    for part, rows in (('train', n - n//20), ('valid', n//20)):
+        problems, gone = draw_problems(parts, kinds, 3*rows, part, seed, [*test, *(found['train'].problems if found else [])]) if rows else ([], [])
+        found[part], left_out = ask_until(problems, rows, ask, samples=samples, before=before), left_out + gone
+        mine = {p['task'].task_id for p in found[part].problems}
+        found[part].dropped += [dict(task_id=r['task_id'], reason=f"no reply: {r['kind']}") for r in unanswered(folder) if r['task_id'] in mine]
+        for task, t in zip(match_traces(problems, found[part].kept)[0], found[part].kept): before.add(t.task_id, row_shingles(task, t.text))
+    return found, left_out
+
+def _check_limits(teacher, limits:dict)->None:
+    "Refuse limits that make no sense before a folder is begun."
+    from cortex.ledger import Budget
+    from cortex.synthesis import remote
+    if not remote(teacher) and any(v is not None for k, v in limits.items() if k.startswith('budget')): raise CortexError(f'A budget is for teachers that are paid; {teacher.name} costs nothing.')
+    Budget(limits.get('budget_usd'), limits.get('budget_tokens'))
+    for k, most in (('concurrency', 100), ('rpm', math.inf), ('tpm', math.inf)):
+        if (v := limits.get(k)) is not None and not 1 <= v <= most: raise CortexError(f'{k} is {v}: give at least 1' + (f', and at most {most}.' if most < math.inf else '.'))
+    if any(k in (getattr(teacher, 'model', '') or '') for k in getattr(teacher, 'secrets', ())): raise CortexError('The name of the model holds the key: give them in their own places.')
 
 # %% ../nbs/11d_build.ipynb #80863a41
 def build_dataset(
@@ -228,29 +277,22 @@ def build_dataset(
 )->Built:
     "Go from market data to a verified dataset on disk."
     from cortex.artifacts import save_rows
-    from cortex.dataset import to_grpo, to_sft
-    from cortex.keeping import make_judge, match_traces
-    from cortex.synthesis import remote, synthesize
+    from cortex.dataset import check_folder, to_grpo, to_sft
+    from cortex.keeping import match_traces
+    from cortex.ledger import ledger_summary
     n, kinds, teacher, out = pick_rows(size), pick_kinds(kinds), pick_teacher(teacher) if isinstance(teacher, str) else teacher, Path(out)
-    if not remote(teacher) and any(v is not None for k, v in limits.items() if k.startswith('budget')): raise CortexError(f'A budget is for teachers that are paid; {teacher.name} costs nothing.')
-    check_teacher(teacher)
+    check_folder(out); _check_limits(teacher, limits); check_teacher(teacher)
     say(f'opening {data} market data')
     parts = open_cases(data, horizons, seed=seed, end=end)
-    run = RunFolder.open(out/'work', dict(kinds=kinds, teacher=repr(teacher), horizons=horizons, seed=seed, samples=samples, **parts.meta), resume)
+    run = RunFolder.open(out/'work', dict(kinds=kinds, teacher=repr(teacher), horizons=horizons, seed=seed, samples=samples, **parts.meta), resume and (out/'work'/'run.json').exists())
     with run.lock():
         test, _ = draw_problems(parts, kinds, max(20, n//10), 'test', seed)
         say(f"{parts.meta['source']}: {len(parts.train):,} cases to ask about before {parts.meta['valid_from']}, {len(test)} test questions from {parts.meta['test_from']}")
-        found, left_out, paid = {}, [], []
-        def ask(problems):
-            traces = synthesize([p['task'] for p in problems], teacher, seed, folder=run.path/'asked', samples=samples, judge=make_judge(problems), say=say, **limits)
-            paid[:] = [*paid, *traces]
-            return traces
-        for part, rows in (('train', n - n//20), ('valid', n//20)):
-            problems, gone = draw_problems(parts, kinds, 3*rows, part, seed, test) if rows else ([], [])
-            found[part], left_out = ask_until(problems, rows, ask, samples), left_out + gone
+        asked = run.path/'asked'
+        found, left_out = _harvest(parts, kinds, n, seed, test, _asker(teacher, asked, seed, samples, say, limits), samples, asked)
         sft = {name: to_sft(match_traces(found[part].problems, found[part].kept)[0], found[part].kept, parts.meta['licence']) for name, part in (('train','train'), ('validation','valid'))}
-        if not sft['train']: raise CortexError(_nothing(found['train'], teacher, run.path/'asked'))
-        tables = dict(sft=sft, grpo=dict(train=to_grpo(found['train'].problems[:n]), test=to_grpo(test)))
-        if verify_all: save_rows(run.file('verdicts.jsonl'), _verdicts(found, tables), source=parts.meta['source'], licence=parts.meta['licence'])
-        costs = {t.request or id(t): t.cost_usd for t in paid}
-        return _finish(out, found, left_out, tables, n, parts, None if None in costs.values() else sum(costs.values()))
+        if not sft['train']: raise CortexError(_nothing(found['train'], teacher, asked))
+        origin = {k: parts.meta[k] for k in ('source','licence')}
+        tables = dict(sft=sft, grpo={s: [r | origin for r in to_grpo(ps)] for s, ps in (('train', found['train'].problems[:n]), ('test', test))})
+        if verify_all: save_rows(run.file('verdicts.jsonl'), _verdicts(found, tables), **origin)
+        return _finish(out, found, left_out, tables, n, parts, ledger_summary(asked)['spent_usd'])

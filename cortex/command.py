@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['app', 'dataset_app', 'data_app', 'CHAINS_HELP', 'STORE', 'bench_app', 'rewards_app', 'review_app', 'one_line_errors',
            'leave_on_interrupt', 'load_keys', 'spread_lists', 'ListCommand', 'run', 'fetch', 'main',
-           'synthesize_command', 'dataset_verify', 'show_table', 'data_fetch', 'show_apart', 'show_damage',
-           'show_report', 'data_status', 'show_added', 'data_import', 'data_simulate', 'bench_data_command',
-           'bench_rewards_command', 'rewards_score', 'rewards_test', 'review_make', 'review_read']
+           'orderly_interrupt', 'check_push', 'synthesize_command', 'dataset_verify', 'show_table', 'data_fetch',
+           'show_apart', 'show_damage', 'show_report', 'data_status', 'show_added', 'data_import', 'data_simulate',
+           'bench_data_command', 'bench_rewards_command', 'rewards_score', 'rewards_test', 'review_make', 'review_read']
 
 # %% ../nbs/20a_command.ipynb #98a6e1ae
 import os, sys
@@ -109,6 +109,24 @@ def main(version:bool=typer.Option(False, '--version', help='Show the version.')
         from cortex import __version__
         print(__version__); raise typer.Exit()
 
+# %% ../nbs/20a_command.ipynb #cd0288e4
+@contextmanager
+def orderly_interrupt(again:str):
+    "On Ctrl-C, let the work end in order and leave with exit code 130; a second one does not wait."
+    try: yield
+    except KeyboardInterrupt:
+        print(f'\nStopped. {again}', file=sys.stderr)
+        raise typer.Exit(130)
+
+def check_push(repo:str):
+    "Refuse a name or a missing token before anything is paid for."
+    from cortex.artifacts import CortexError
+    from huggingface_hub import get_token
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+    try: validate_repo_id(repo)
+    except HFValidationError: raise CortexError(f'--push {repo!r}: give a name such as me/my-dataset.') from None
+    if not get_token(): raise CortexError('--push needs a token: set HF_TOKEN in the environment or in .env, with the right to write.')
+
 # %% ../nbs/20a_command.ipynb #4307ea8d
 @app.command('synthesize', cls=ListCommand)
 def synthesize_command(
@@ -119,13 +137,14 @@ def synthesize_command(
     data:str=typer.Option('simulated', help="'simulated', a market store, or a directory with market_daily and onchain_daily files."),
     budget_usd:Optional[float]=typer.Option(None, help='Most to spend, in dollars, over all calls with this folder.'),
     budget_tokens:Optional[int]=typer.Option(None, help='Most tokens to use, prompts and replies.'),
-    price:Optional[List[float]]=typer.Option(None, '--price', help='Dollars per million tokens of prompt and of reply, where the endpoint states none: 0.5 2.15.'),
+    price:Optional[List[float]]=typer.Option(None, '--price', help='Dollars per million tokens of prompt and of reply, where the endpoint states none: 0.5 2.15. A third figure: dollars per request.'),
     horizons:List[int]=typer.Option([1, 7, 30], '--horizons', help='Days ahead.'),
     samples:int=typer.Option(1, help='Replies per question; the best is kept.'),
     concurrency:int=typer.Option(16, help='Requests in flight.'),
     rpm:Optional[int]=typer.Option(None, help='Requests per minute, at most.'),
     tpm:Optional[int]=typer.Option(None, help='Tokens per minute, at most.'),
     max_tokens:Optional[int]=typer.Option(None, help='Longest reply, reasoning included.'),
+    stream:Optional[bool]=typer.Option(None, '--stream/--no-stream', help='Read replies while they are written. Default: yes for openrouter and deepseek.'),
     seed:int=typer.Option(0, help='Seed of the questions and of the wording.'),
     out:str=typer.Option('dataset', help='Folder of the dataset.'),
     resume:bool=typer.Option(False, '--resume', help='Go on in --out; nothing that was answered is asked again.'),
@@ -134,13 +153,13 @@ def synthesize_command(
 ):
     "Ask a teacher questions about market data, keep what verifies, and write a dataset."
     again = 'Replies that have arrived are kept; the same command with --resume goes on.'
-    leave_on_interrupt(again)
-    with one_line_errors(again):
+    with one_line_errors(again), orderly_interrupt(again):
         load_keys()
         from cortex.artifacts import CortexError
         from cortex.build import build_dataset, pick_teacher
-        if price and len(price) != 2: raise CortexError(f'--price takes two figures, for prompt and reply, in dollars per million tokens; {len(price)} given.')
-        built = build_dataset(out, dataset_size, kinds, pick_teacher(teacher, model, tuple(price) if price else None, max_tokens), data, tuple(horizons), seed, samples, resume=resume, verify_all=verify_all,
+        if price and len(price) not in (2, 3): raise CortexError(f'--price takes two figures, for prompt and reply, in dollars per million tokens, and perhaps a third in dollars per request; {len(price)} given.')
+        if push: check_push(push)
+        built = build_dataset(out, dataset_size, kinds, pick_teacher(teacher, model, tuple(price) if price else None, max_tokens, stream), data, tuple(horizons), seed, samples, resume=resume, verify_all=verify_all,
                               say=lambda line: print(line, file=sys.stderr, flush=True), budget_usd=budget_usd, budget_tokens=budget_tokens, concurrency=concurrency, rpm=rpm, tpm=tpm)
         print(built)
         if push:
