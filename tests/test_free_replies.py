@@ -182,7 +182,7 @@ FIRST_TRY_LATER = dict(
     cheaper_than_a_fault=dict(wrong_word_right_sums=3/28, both_words=3/28, rule_for_verdict=11/23, answer_is_input=49/49))
 # The same after that; what still fails is marked below
 FINAL_LATER = dict(
-    auc=dict(digits=1.0, other_chain=1.0, flipped=1.0, flipped_forecast=1.0), later_auc=dict(digits=1.0, other_chain=1.0, flipped=1.0), read_and_verified=27/28, within_a_tenth=27/28,
+    auc=dict(digits=1.0, other_chain=1.0, flipped=1.0, flipped_forecast=1.0), later_auc=dict(digits=1.0, other_chain=1.0, flipped=1.0), read_and_verified=27/28, within_a_tenth=26/28,
     conclusions=dict(cost_a_fault=15/16, cost_anything=16/16), hack_resistance=499/499, cheats_paid=(), cheaper_than_a_fault={})
 # What is known to fail, by test: a mark must go as soon as its test passes
 VERIFY_DEFECTS = {
