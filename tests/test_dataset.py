@@ -232,7 +232,7 @@ ROW = {'input': 'Daily transactions: 1,043,210. Active addresses: 402,411.', 're
     ('a.jsonl', b'{"input": "x"', 'line 1: this is not JSON'), ('a.jsonl', b'\n\n', 'holds no rows'), ('a.jsonl', b'[1]\n', 'line 1: a row must be an object'), ('a.jsonl', b'{"input": "x", "output": NaN}\n', 'NaN is no number'),
     ('a.jsonl', b'{"input": "x", "output": ' + b'['*100_000 + b'}\n', 'line 1: this is not JSON'), ('a.jsonl', b'{"a": ' + b'9'*10_000 + b'}', 'line 1: this is not JSON'), ('a.jsonl', b'x'*5_000_000, 'longer than'),
     ('a.jsonl', json.dumps({'input': 'x', 'output': 'y'*(MAX_FIELD + 1)}).encode(), 'output has 100,001'), ('a.json', b'{"a": 1}', 'no input and no output'), ('a.json', b'', 'not JSON'), ('a.parquet', b'PAR1xxxxPAR1', 'not a Parquet file'),
-    ('a.csv', b'x', 'not from .csv'), ('a.jsonl', b'\xff\xfe{"input"', 'not JSON'), ('a.jsonl', gzip.compress(b'x'), 'not JSON')])
+    ('a.csv', b'x', 'not from .csv'), ('a.jsonl', b'\xff\xfe{"input"', 'not JSON'), ('a.jsonl', gzip.compress(b'x', mtime=0), 'not JSON')])
 def test_a_bad_file_is_named_with_its_row(tmp_path, name, content, says):
     (tmp_path/name).write_bytes(content)
     with pytest.raises(CortexError, match=re.escape(says)): import_rows(tmp_path/name)
