@@ -1,5 +1,5 @@
 "Asking an endpoint that misbehaves: nothing paid for is lost, nothing is asked twice, no budget is overrun."
-import asyncio, contextlib, itertools, json, multiprocessing, os, random, resource, signal, sys, threading, time
+import asyncio, contextlib, itertools, json, multiprocessing, os, random, re, resource, signal, sys, threading, time
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
@@ -416,6 +416,11 @@ def test_the_key_is_nowhere(some, tmp_path, hurry, capfd, caplog):
     assert errors and not any(KEY in x for x in texts) and 'Bearer ***' in traces[0].text
 
 # ---- speed
+def peak_mb():
+    "Say the most memory this process has held; the kernel's other count also knows what its parent held when it was forked."
+    try: return int(re.search(r'VmHWM:\s+(\d+) kB', Path('/proc/self/status').read_text())[1])//1024
+    except (OSError, TypeError): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss//1024
+
 def bench_synthesis(folder, requests=1000, latency=.5, concurrency=50, judged=False):
     "Measure requests per second against the ideal rate, with or without the judge of the command, and the peak memory of the process (MB)."
     from cortex.keeping import make_judge
@@ -428,7 +433,7 @@ def bench_synthesis(folder, requests=1000, latency=.5, concurrency=50, judged=Fa
     assert len(traces) == requests == stats['requests'] and stats['max_in_flight'] <= concurrency
     sent = (requests - concurrency)/(stats['starts'][-1] - stats['starts'][0])      # while it runs: the first ones go at once, the last are waited for
     return dict(requests=requests, sent_per_second=round(sent, 1), max_in_flight=stats['max_in_flight'], seconds=round(seconds, 2), per_second=round(requests/seconds, 1), ideal=concurrency/latency if latency else None,
-                cpu_ms=round((time.process_time() - cpu)/requests*1000, 2), share=round(requests/seconds/(concurrency/latency), 3) if latency else None, peak_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024))
+                cpu_ms=round((time.process_time() - cpu)/requests*1000, 2), share=round(requests/seconds/(concurrency/latency), 3) if latency else None, peak_mb=peak_mb())
 
 def _bench(folder, out, kw): Path(out).write_text(json.dumps(bench_synthesis(folder, **kw)))
 
