@@ -133,16 +133,18 @@ def metric(
 _SUFFIXES = ((1e12,'T'), (1e9,'B'), (1e6,'M'), (1e3,'k'))
 
 def _three_digits(x:float)->str:
-    "Write `x` >= 0 with three significant digits and a magnitude suffix."
+    "Write `x` >= 0 with three significant digits and a magnitude suffix, or an exponent where no suffix reaches."
     if x == 0: return '0'
     x = float(f'{x:.3g}')
-    if x < .01: return f'{x:.2e}'.replace('e-0', 'e-')
+    if x < .01 or x >= 1e15: return f'{x:.2e}'.replace('e+', 'e').replace('e-0', 'e-')
     for size, suffix in _SUFFIXES:
-        if x >= size: return _three_digits(x/size) + suffix if x/size >= 1000 else f'{x/size:#.3g}'.rstrip('.') + suffix
+        if x >= size: return f'{x/size:#.3g}'.rstrip('.') + suffix
     digits = max(0, 2 - math.floor(math.log10(x)))
     return f'{x:.{digits}f}'
 
 # %% ../nbs/01_metrics.ipynb #03f18ce8
+_LARGEST = 1e300  # a value beyond it may become infinite by rounding, or in percent
+
 def format_value(
     name:str|Metric,        # the metric, which decides unit and sign
     x:float,                # the value in base units; a fraction for percentages
@@ -151,12 +153,13 @@ def format_value(
     "Write a value as prompts and reports show it, with three significant digits."
     m = metric(name) if isinstance(name, str) else name
     if x is None or math.isnan(x): return 'n/a'
-    if math.isinf(x): raise CortexError(f"{m.name} is infinite: a value must be finite to be shown.")
+    if abs(x) > _LARGEST:
+        raise CortexError(f"{m.name} is {'infinite' if math.isinf(x) else f'{x:g}'}: a value must be finite, and at most {_LARGEST:g}, to be shown.")
     if sign is None: sign = m.kind == 'change'
-    if m.kind == 'spread' and abs(x) < .1: body = _three_digits(abs(x)*1e4) + ' bps'
+    if m.kind == 'spread' and float(f'{abs(x):.3g}') < .1: body = _three_digits(abs(x)*1e4) + ' bps'
     elif m.unit == '%':
         p = abs(x)*100
-        body = (f'{p:.1f}' if round(p,1) < 100 else f'{p:.0f}') + '%'
+        body = (f'{p:.1f}' if round(p,1) < 100 else f'{p:.0f}' if p < 1e15 else _three_digits(p)) + '%'
     else: body = ('$' if m.unit == 'USD' else '') + _three_digits(abs(x))
     negative = x < 0 and any(c in '123456789' for c in body)
     return ('-' if negative else '+' if sign else '') + body

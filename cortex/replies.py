@@ -114,10 +114,11 @@ def read_number(
     num, suffix, unit = m['num'], (m['suffix'] or '').strip().lower(), (m['unit'] or '').strip().lower()
     if not num.isdigit(): num = _digits_of(num)
     power = _POWERS.get(suffix) if suffix in _POWERS else _POWERS[suffix.rstrip('s')]
+    share = power < 0  # of the suffix alone: an exponent does not change the unit
     if m.lastgroup and (e := m['exp'] or m['caret'] or m['raised']): power += int(e.translate(_RAISED))
     if unit in ('¢','cent','cents'): power -= 2
     whole, _, frac = num.partition('.')
-    kind = '%' if suffix and power < 0 and suffix[0] in '%pb' else 'USD' if m['usd'] or unit in ('usd','¢','cent','cents') or 'dollar' in unit else 'gwei' if unit == 'gwei' else 'native' if unit else ''
+    kind = '%' if share else 'USD' if m['usd'] or unit in ('usd','¢','cent','cents') or 'dollar' in unit else 'gwei' if unit == 'gwei' else 'native' if unit else ''
     value = float(f'{num}e{power}')
     return Quantity(-value if negative else value, kind, float(f'1e{power-len(frac)}'), len((whole+frac).lstrip('0')) or 1)
 

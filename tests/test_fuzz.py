@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from cortex.cases import Snapshot
 from cortex.replies import MAX_CHARS, Forecast, parse_reply, write_reply
 from cortex.tasks import make_task
-from cortex.verify import MAX_NUMBERS, STATUSES, complete_expression, mark_numbers, verify
+from cortex.arithmetic import complete_expression
+from cortex.verify import MAX_NUMBERS, STATUSES, mark_numbers, verify
 
 SNAPSHOT = Snapshot(chain='near', asof='2025-03-01', horizon=7, condition='bear', source='simulated', peers={}, history=(),
     metrics={'price_usd': 3.1234, 'tx_count': 1_043_210., 'active_addresses': 402_411., 'fees_usd': 1_203_000.},
@@ -89,8 +90,8 @@ FUZZ = r'''
 import sys
 sys.path[:0] = [sys.argv.pop(1), sys.argv.pop(1)]
 import atheris
-with atheris.instrument_imports(include=['cortex.replies', 'cortex.verify']):
-    import cortex.replies, cortex.verify
+with atheris.instrument_imports(include=['cortex.replies', 'cortex.arithmetic', 'cortex.verify']):
+    import cortex.replies, cortex.arithmetic, cortex.verify
 import test_fuzz
 def one(data):
     p = atheris.FuzzedDataProvider(data)

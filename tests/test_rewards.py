@@ -123,7 +123,7 @@ def test_a_calculation_may_take_two_lines():
 
 def test_wrong_operators_are_not_paid():
     "Right figures, a result that recomputes, another calculation: the ratio inverted, one added, the difference of the two."
-    from cortex.verify import evaluate
+    from cortex.arithmetic import evaluate
     for p in of('protocol.growth'):
         wrong = lambda x, y: (f'{y} / {x} - 1', f'{x} / {y} + 1', f'{x} - {y}', f'{x} * {y}')
         for i in range(4):
@@ -136,7 +136,7 @@ def test_wrong_operators_are_not_paid():
             assert paid['calculation'] <= .1 and paid['depth'] <= .25, rewrite(p, other)
 
 def test_costs_added_for_costs_taken_off_are_not_paid():
-    from cortex.verify import evaluate
+    from cortex.arithmetic import evaluate
     for p in of('opportunity.arbitrage'):
         *first, last = think_of(gold_reply(*key(p))).split('\n')
         e = last.rsplit(' = ', 1)[0].replace(' - ', ' + ', 3)

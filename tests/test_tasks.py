@@ -8,9 +8,9 @@ from scipy.stats import norm
 from cortex.artifacts import CortexError
 from cortex.cases import Snapshot, make_cases
 from cortex.features import TARGETS, add_features, label_condition
-from cortex.metrics import METRICS, as_shown, format_value, metric, parse_value
+from cortex.metrics import METRICS, Metric, as_shown, format_value, metric, parse_value
 from cortex.opportunities import simulate_pools, simulate_quotes
-from cortex.replies import Forecast, write_reply
+from cortex.replies import NUMBER_IN_TEXT, Forecast, read_number, write_reply
 from cortex.sources import read_market, simulate_market
 from cortex.tasks import (LIMITS, SLIPPAGE, TASKS, Task, counterfactual, decide, forecast_key, make_task, mask, result_metric, solve, work_out)
 from cortex.verify import verify
@@ -245,7 +245,24 @@ def test_extreme_but_legal_snapshots(s):
             if (t := make_task(kind, s, target)) is None: continue
             follows(t)
             results = work_out(solve(t), t.shown, displayed=True)
-            for n, x in zip(t.asks, solve(t)): assert math.isfinite(results[n]) and abs(results[n]) > 1e15 or parse_value(format_value(result_metric(x), results[n])).value == pytest.approx(results[n], rel=.006, abs=1e-12)
+            for n, x in zip(t.asks, solve(t)): assert math.isfinite(results[n]) and parse_value(format_value(result_metric(x), results[n])).value == pytest.approx(results[n], rel=.006, abs=1e-12)
+
+@pytest.mark.parametrize('unit,kind', [(u, k) for u in ('', 'USD', '%', 'native', 'gwei') for k in ('level', 'flow', 'ratio', 'change')] + [('%', 'spread')])
+def test_any_magnitude_reads_back(unit, kind):
+    "A figure is written in at most 17 characters, and whoever reads it, alone or in a text, gets it back within half a unit of its last digit."
+    m = Metric('result', unit, kind, -math.inf, math.inf)
+    for x in (d*10.**e*sign for e in (*range(-12, 24), *range(24, 300, 12), 299) for d in (1, 1.2345, 4.995, 9.994, 9.996) for sign in (1, -1)):
+        text = format_value(m, x)
+        q, bare = parse_value(text), text.lstrip('+-')
+        assert abs(q.value - x) <= q.step/2*(1+1e-9) and len(text) <= 17, (x, text)
+        assert q.unit == (unit if unit in ('%', 'USD') else '') and (unit == '%' or q.digits == 3), (x, text)
+        assert (found := re.fullmatch(NUMBER_IN_TEXT, bare)) and read_number(found, text[0] == '-') == q, (x, text)
+    assert parse_value(format_value(m, 1e300)).value == 1e300
+    with pytest.raises(CortexError, match='must be finite'): format_value(m, 1e301)
+
+@pytest.mark.parametrize('text', ['1.23e16%', '2e5 bps', '1e-12 bn'])
+def test_an_exponent_leaves_the_unit_alone(text):
+    assert read_number(re.fullmatch(NUMBER_IN_TEXT, text)).unit == ('' if 'bn' in text else '%')
 
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(KINDS), st.integers(0, 10**6))
