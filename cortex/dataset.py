@@ -6,7 +6,7 @@
 __all__ = ['OPEN', 'LIMITS', 'MANIFEST', 'MAX_FILE', 'MAX_LINE', 'MAX_FIELD', 'MAX_ROWS', 'FIELDS', 'MAX_NAMES', 'plain_terms',
            'row_licence', 'to_sft', 'rows_for', 'to_grpo', 'dataset_stats', 'plot_dataset', 'CardInfo', 'dataset_card',
            'check_folder', 'save_dataset', 'read_dataset', 'push_dataset', 'read_row', 'import_rows', 'named_numbers',
-           'verify_row', 'verification_report']
+           'verify_row', 'verification_report', 'imported_sft']
 
 # %% ../nbs/11b_dataset.ipynb #21507bde
 import html, json, re
@@ -22,7 +22,8 @@ from .replies import NUMBER_IN_TEXT, read_number, read_text
 from .verify import verify
 from .models import file_sha256, get_size
 from .teachers import Trace
-from .keeping import fit_sizes, part_shares
+from .endpoints import TAG
+from .keeping import count_tokens, fit_sizes, part_shares, short_reason, smallest_size
 
 # %% ../nbs/11b_dataset.ipynb #336f0deb
 def plain_terms(
@@ -173,7 +174,7 @@ def _left_out(info:CardInfo)->list[str]:
     out = ['## What was kept and what was not'] if info.filters or info.dropped or info.asked is not None else []
     if info.filters: out.append('\n'.join(f'- {_cell(f)}' for f in info.filters))
     if info.asked is not None: out.append(f'{info.asked:,} questions were asked' + (f', for ${info.cost_usd:.4f} in all.' if info.cost_usd is not None else '.'))
-    why = Counter(str(d['reason']).split(':')[0].split(' the reply to ')[0].rstrip('0123456789. ') for d in info.dropped)
+    why = Counter(short_reason(d['reason']) for d in info.dropped)
     if why: out.append(_table(('dropped because of', 'rows'), why.most_common(30)))
     return out
 
@@ -456,3 +457,31 @@ def verification_report(
     judged = total['traced'] + total['recomputed'] + total['unnamed'] + total['unsupported']
     whole = int((frame.share.astype(float) == 1).sum())
     return frame, dict(rows=len(frame), **total, share=(total['traced'] + total['recomputed'])/judged if judged else None, rows_that_hold=whole, rows_without_figures=int(frame.share.isna().sum()))
+
+# %% ../nbs/11b_dataset.ipynb #eb0515d6
+def _imported_row(row:dict, i:int, name:str, licence:str, share:float|None)->dict:
+    "Lay out one imported row as a row of `to_sft`."
+    meta = {k: v for k in ('chain', 'model', 'provider') if isinstance(v := row['metadata'].get(k), str) and len(v) <= 200}
+    text = (f"<think>{row['reasoning'].strip()}</think>\n" if row['reasoning'].strip() else '') + f"<answer>{row['output'].strip()}</answer>"
+    prompt, reply = [{'role': 'user', 'content': row['input']}], [{'role': 'assistant', 'content': text}]
+    tokens = count_tokens([prompt + reply])[0]
+    return dict(task_id=f'imported:{name}:{i}', prompt=prompt, completion=reply, kind='imported', target=None, chain=meta.get('chain', ''), asof='', horizon=None, condition='', source=f'imported:{name}',
+                teacher='imported', model=meta.get('model', 'not stated'), provider=meta.get('provider', ''), seed=None, finish='stop', request=content_hash({k: row[k] for k in FIELDS}), terms=licence, licence=plain_terms(licence),
+                verified_share=share, answer_share=share, reasoning_share=share if row['reasoning'].strip() else None, tokens=tokens, fits=smallest_size(tokens), prompt_tokens=None, completion_tokens=None, cost_usd=None)
+
+def imported_sft(
+    rows:list[dict],          # of `import_rows`
+    name:str,                 # of the file, for the provenance
+    licence:str='',           # terms of the rows, as their publisher states them
+    unverifiable:bool=False,  # take rows without any figure as well?
+    report=None,              # frame of `verification_report`, if it is there already
+)->tuple[list[dict],list[dict]]:  # (rows of `to_sft`, dropped); dropped rows have task_id, score and reason
+    "Turn imported rows that pass into rows to imitate."
+    report, kept, dropped = verification_report(rows)[0] if report is None else report, [], []
+    for i, (row, r) in enumerate(zip(rows, report.itertuples(), strict=True), 1):
+        share = None if r.share is None or r.share != r.share else float(r.share)
+        why = 'layout: it holds tags of the layout' if TAG.search(row['reasoning'] + row['output']) else '' if share == 1 or share is None and unverifiable else 'no figures: nothing to verify' if share is None else f'figures {share:.2f}: {r.faults or "some have no name"}'
+        if why: dropped.append(dict(task_id=f'imported:{name}:{i}', score=share, reason=why))
+        else: kept.append(_imported_row(row, i, name, licence, share))
+    if not kept: raise CortexError(f"None of the {len(rows)} rows of {name} passes; the first because of: {dropped[0]['reason'][:200]}." + ('' if unverifiable else ' Rows without figures are taken with unverifiable=True.'))
+    return kept, dropped

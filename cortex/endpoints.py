@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['OWN_KEY', 'PRESETS', 'KINDS', 'RETRIED', 'ACCOUNT', 'TYPES', 'STATUSES', 'EDGE', 'TAG', 'BODY', 'CUT', 'POOLS',
-           'SAME_PRICE', 'SEARCHES', 'Preset', 'TeacherError', 'error_kind', 'read_refusal', 'wait_before',
-           'reasoning_and_content', 'without_tags', 'ChatReply', 'read_usage', 'blank', 'read_answer', 'EventStream',
-           'Unpack', 'Pools', 'Secret', 'other_models', 'read_prices', 'ApiTeacher', 'run_async']
+           'SAME_PRICE', 'SEARCHES', 'LOOKUP', 'Preset', 'TeacherError', 'error_kind', 'read_refusal', 'wait_before',
+           'reasoning_and_content', 'without_tags', 'ChatReply', 'read_usage', 'Spellings', 'blank', 'read_answer',
+           'EventStream', 'Unpack', 'Pools', 'Secret', 'other_models', 'read_prices', 'ApiTeacher', 'run_async']
 
 # %% ../nbs/10a_endpoints.ipynb #58a6e292
 import asyncio, difflib, json, math, os, random, re, ssl, time, zlib
@@ -206,14 +206,23 @@ def read_usage(
     return dict(prompt_tokens=int(n[0] or 0), completion_tokens=int(n[1] or 0), cost_usd=cost)
 
 # %% ../nbs/10a_endpoints.ipynb #95a67585
+class Spellings(tuple):
+    "Hold the ways in which keys may be spelt, longest first, and show them to nobody."
+    def __new__(cls, secrets=()):
+        if isinstance(secrets, cls): return secrets
+        return super().__new__(cls, sorted({f for s in secrets if s and len(s) >= 4 for f in (s, quote(s, safe=''), json.dumps(s)[1:-1])}, key=len, reverse=True))
+    def __repr__(self): return f'Spellings({len(self)})'
+
 def blank(
-    text:str,
-    secrets=(),  # keys
-)->str:
-    "Replace keys by `***`, in every spelling of theirs."
-    forms = {f for s in secrets if s for f in (s, quote(s, safe=''), json.dumps(s)[1:-1])}
-    for f in sorted(forms, key=len, reverse=True): text = text.replace(f, '***')
-    return text
+    x,           # text, or lists and dicts of them
+    secrets=(),  # keys, or their `Spellings`
+):  # the same with `***` in their place
+    "Replace keys by `***`, in every spelling of theirs, wherever they stand."
+    secrets = Spellings(secrets)
+    if isinstance(x, str):
+        for f in secrets: x = x.replace(f, '***')
+    elif isinstance(x, dict): return {blank(k, secrets): blank(v, secrets) for k, v in x.items()}
+    return [blank(v, secrets) for v in x] if isinstance(x, (list, tuple)) else x
 
 def _name(x, secrets=())->str:
     "Read a short name that an endpoint sends: on one line, without our key."
@@ -422,9 +431,11 @@ def read_prices(
     return tuple(round(p*1e6, 9) for p in (prompt, max(reply, thoughts))) + ((fee,) if fee else ())
 
 # %% ../nbs/10a_endpoints.ipynb #1353e92c
+LOOKUP = 60.  # seconds for the list of models, and for the state of the key
+
 async def _account(teacher, http)->dict:
     "Ask for the state of the key; {} where the endpoint keeps none."
-    try: status, headers, answer = await _send(teacher, http, 'GET', 'key')
+    try: status, headers, answer = await _send(teacher, http, 'GET', 'key', within=LOOKUP)
     except TeacherError as e:
         if e.kind == 'malformed': return {}
         raise
@@ -452,7 +463,7 @@ def _card(teacher, cards:dict)->tuple[dict,bool]:
 
 async def _check(teacher, http)->dict:
     "Look up the model, its prices and context, and the credits left."
-    status, headers, answer = await _send(teacher, http, 'GET', 'models')
+    status, headers, answer = await _send(teacher, http, 'GET', 'models', within=LOOKUP)
     if status not in (200, 404, 405): raise read_refusal(teacher, status, headers, answer)
     card, own = _card(teacher, _cards(teacher, answer) if status == 200 else {})
     if teacher.prices is None and own: teacher.prices = read_prices(card, teacher.body)
@@ -465,6 +476,14 @@ async def _check(teacher, http)->dict:
     return dict(model=teacher.model, found=bool(card), prices=teacher.prices, context=teacher.context, max_tokens=teacher.max_tokens, credits=credits, used_usd=_number(account.get('usage')))
 
 # %% ../nbs/10a_endpoints.ipynb #a5d76ddc
+def _check_settings(t)->None:
+    "Refuse settings of an ApiTeacher that cannot work, or that would be written down with the key in them."
+    if bad := sorted({'model', 'messages', 'stream', 'n', 'seed', 'max_tokens'} & set(t.body)): raise CortexError(f"body: {', '.join(bad)} cannot be set there.")
+    if not (isinstance(t.max_tokens, int) and t.max_tokens > 0 and t.timeout > 0 < t.total): raise CortexError(f'max_tokens, timeout and total must be positive, not {t.max_tokens!r}, {t.timeout!r} and {t.total!r}.')
+    if t.prices and (len(t.prices) not in (2, 3) or None in map(_number, t.prices)): raise CortexError(f'prices={t.prices!r}: give (prompt, completion) in dollars per million tokens.')
+    if blank(shown := f'{t.model} {t.url} {json.dumps(t.body, default=str)}', t.secrets) != shown: raise CortexError(f'{t.key_env} stands in the model, the address or the body, which are written down: leave it out there.')
+
+# %% ../nbs/10a_endpoints.ipynb #a8500737
 class ApiTeacher:
     "Ask a chat endpoint; one attempt per `ask`, every failure a `TeacherError`."
     def __init__(self,
@@ -485,10 +504,7 @@ class ApiTeacher:
         self.wanted, self.fixed, self.prices, self.context, self.body = self.max_tokens, max_tokens is not None, prices or p.prices, None, {**p.body, **(body or {})}
         self.total, self.terms = float(total), self.terms_of(self.model)
         self.urls = {k: httpx.URL(f'{p.url}/{path}') for k, path in dict(chat='chat/completions', models='models', key='key').items()}
-        if bad := sorted({'model', 'messages', 'stream', 'n', 'seed', 'max_tokens'} & set(self.body)): raise CortexError(f"body: {', '.join(bad)} cannot be set there.")
-        if not (isinstance(self.max_tokens, int) and self.max_tokens > 0 and self.timeout > 0 < self.total): raise CortexError(f'max_tokens, timeout and total must be positive, not {max_tokens!r}, {timeout!r} and {total!r}.')
-        if prices and (len(prices) not in (2, 3) or None in map(_number, prices)): raise CortexError(f'prices={prices!r}: give (prompt, completion) in dollars per million tokens.')
-        if blank(shown := f'{self.model} {self.url} {json.dumps(self.body, default=str)}', self.secrets) != shown: raise CortexError(f'{self.key_env} stands in the model, the address or the body, which are written down: leave it out there.')
+        _check_settings(self)
     @property
     def secrets(self)->list[str]: return [k for k in (self._key.reveal(),) if k]
     def terms_of(self, model:str)->str:

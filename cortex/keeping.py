@@ -4,15 +4,14 @@
 
 # %% auto #0
 __all__ = ['TAGS', 'LLM_TOTAL', 'REASONING', 'CUT_OFF', 'BYTES_PER_TOKEN', 'TOKENS_PER_MESSAGE', 'PartShares', 'part_shares',
-           'match_traces', 'keep_verified', 'make_judge', 'best_of', 'count_tokens', 'smallest_size', 'fit_sizes',
-           'shingles', 'jaccard', 'NearIndex', 'prompt_figures', 'row_shingles', 'drop_near_copies', 'add_rows',
-           'decontaminate', 'synthesis_report']
+           'match_traces', 'keep_verified', 'Judge', 'make_judge', 'best_of', 'count_tokens', 'smallest_size',
+           'fit_sizes', 'shingles', 'jaccard', 'NearIndex', 'prompt_figures', 'row_shingles', 'drop_near_copies',
+           'add_rows', 'decontaminate', 'short_reason', 'synthesis_report']
 
 # %% ../nbs/11a_keeping.ipynb #d221da3d
-import hashlib
+import hashlib, re
 from bisect import bisect_right
 from collections import Counter
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 import numpy as np
@@ -114,16 +113,21 @@ def keep_verified(
     return kept, dropped
 
 # %% ../nbs/11a_keeping.ipynb #ec02aaa8
+@dataclass(frozen=True)
+class Judge:
+    "Judge one reply at a time, as `cortex.synthesis.synthesize` wants it; it can travel to another process."
+    sigmas:dict      # task_id -> horizon-scaled volatility, or None
+    thresholds:dict  # of `keep_verified`
+    def __call__(self, task:Task, trace:Trace)->tuple[bool,str]:
+        kept, dropped = keep_verified([task], [trace], [self.sigmas.get(task.task_id)], **self.thresholds)
+        return bool(kept), dropped[0]['reason'] if dropped else ''
+
 def make_judge(
     problems:list[dict],  # with task and sigma
     **thresholds,         # of `keep_verified`
-):  # -> function (task, trace) -> (accepted, reason), as `cortex.synthesis.synthesize` takes it
-    "Judge one reply at a time."
-    sigmas = {p['task'].task_id: p['sigma'] for p in problems}
-    def judge(task:Task, trace:Trace)->tuple[bool,str]:
-        kept, dropped = keep_verified([task], [trace], [sigmas.get(task.task_id)], **thresholds)
-        return bool(kept), dropped[0]['reason'] if dropped else ''
-    return judge
+)->Judge:                 # called with (task, trace), it gives (accepted, reason)
+    "Make a judge that knows the volatilities of its questions."
+    return Judge({p['task'].task_id: p['sigma'] for p in problems}, thresholds)
 
 # %% ../nbs/11a_keeping.ipynb #d7a32691
 def best_of(
@@ -214,9 +218,6 @@ class NearIndex:
         "Remember a text under a key."
         self.by_hash.setdefault(x.tobytes(), (key,))
         self.lsh.insert(len(self.held), self._sketch(x)); self.held.append((key, x))
-    def copy(self)->'NearIndex':
-        "Make an index that can grow by itself."
-        return deepcopy(self)
 
 # %% ../nbs/11a_keeping.ipynb #c82dcfb8
 def prompt_figures(
@@ -296,6 +297,13 @@ def decontaminate(
         else: kept.append(row)
     return kept, dropped
 
+# %% ../nbs/11a_keeping.ipynb #3b8c4c30
+def short_reason(
+    reason:str,  # of a dropped row
+)->str:
+    "Shorten a reason to its head, without figures and names, so that reasons can be counted."
+    return re.sub(r'[\d.]+$', '', re.split(r':| of the reply| of its figures| \(', str(reason))[0].strip()).strip()
+
 # %% ../nbs/11a_keeping.ipynb #3d958f93
 def synthesis_report(
     tasks:list[Task],
@@ -304,5 +312,5 @@ def synthesis_report(
 )->dict:
     "Count what was asked, kept and dropped, and why."
     by = lambda f: dict(sorted(Counter(str(f(t)) for t in tasks).items()))
-    return dict(asked=len(tasks), kept=len(kept), dropped=len(dropped), reasons=dict(Counter(d['reason'].split()[0].rstrip(':') for d in dropped)),
+    return dict(asked=len(tasks), kept=len(kept), dropped=len(dropped), reasons=dict(Counter(short_reason(d['reason']) for d in dropped)),
                 kinds=by(lambda t: f'{t.kind} {t.target}' if t.target else t.kind), chains=by(lambda t: t.chain), conditions=by(lambda t: t.condition))

@@ -84,7 +84,7 @@ class Server:
 
     def stats(self):
         return dict(requests=self.requests, seen=self.seen, answered=self.answered, in_flight=self.now, max_in_flight=self.most, billed_usd=self.nano/1e9, max_billed_usd=self.nano/1e9,
-                    billed_tokens=self.tokens, faults=self.faults, starts=[round(t, 4) for t in self.starts], connections=self.connections)
+                    billed_tokens=self.tokens, cpu_seconds=time.process_time(), faults=self.faults, starts=[round(t, 4) for t in self.starts], connections=self.connections)
 
     async def send(self, w, status, answer, headers=None, kind='application/json', length=None):
         "Write a whole answer; `length` lies about its size."

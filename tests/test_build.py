@@ -64,6 +64,35 @@ def test_a_budget_ends_and_a_kill_loses_nothing(store, tmp_path):
         assert seen['requests'] - len(seen['seen']) <= 8, 'only what was in flight at the kill is asked twice'
         assert 'another configuration' in cortex(*args, '--resume', '--seed', 5, code=2)
 
+@pytest.mark.parametrize('fault,words', [('credits', 'Buy credits'), ('401', 'CORTEX_TEACHER_KEY'), ('gone', 'another model')])
+def test_an_account_that_fails_in_the_middle(fault, words, store, tmp_path):
+    "What was accepted until then is listed, readable and enough to go on with; nothing of it is asked again."
+    from cortex.dataset import read_dataset
+    path, replies = store
+    with LlmServer(replies, latency=.02, **(dict(credits=.006) if fault == 'credits' else dict(script=[None]*12 + [fault]*50))) as server:
+        args = arguments(path, server, tmp_path/'set', '--budget-usd', 2)
+        said, stats = cortex(*args, code=3), server.stats()
+        assert words in said and 'finished replies are kept' in said and 'the same call with resume goes on' in said and 'Traceback' not in said, said
+        kept = [r for part in read_dataset(tmp_path/'set')['sft'].values() for r in part]
+        verdicts = [json.loads(line) for line in (tmp_path/'set'/'work'/'verdicts.jsonl').read_text().splitlines()[1:]]
+        assert 0 < len(kept) < 38 and {v['task_id'] for v in verdicts if v['kept']} == {r['task_id'] for r in kept} and any('37%' in v['reason'] for v in verdicts)
+        assert 'fewer rows than were planned' in (tmp_path/'set'/'README.md').read_text()
+        assert stats['requests'] - sum(stats['answered'].values()) <= 8 + 1     # those in flight when it failed, and no more
+        server.set(credits=None, script=[])
+        cortex(*args, '--resume')
+        assert all(n <= 1 for n in server.stats()['answered'].values()), 'an answered question was asked again'
+    tables = read_dataset(tmp_path/'set')
+    assert {k: len(v) for k, v in tables['sft'].items()} == {'train': 38, 'validation': 2} and {r['task_id'] for r in kept} <= {r['task_id'] for part in tables['sft'].values() for r in part}
+    assert 'fewer rows than were planned' not in (tmp_path/'set'/'README.md').read_text()
+
+def test_an_account_that_fails_at_once(store, tmp_path):
+    path, replies = store
+    with LlmServer(replies, script=['402']*50) as server:
+        said = cortex(*arguments(path, server, tmp_path/'set'), code=2)
+        assert 'Buy credits' in said and not (tmp_path/'set'/'data').exists()
+        server.set(script=[])
+        cortex(*arguments(path, server, tmp_path/'set'), '--resume')
+
 def test_what_hugging_face_reads(store, tmp_path):
     path, _ = store
     cortex('synthesize', '--dataset-size', 30, '--kinds', 'risk.var,risk.drawdown', '--data', path, '--horizons', 7, '--out', tmp_path/'set')

@@ -262,3 +262,21 @@ def test_hostile_rows_take_linear_time():
             start = time.process_time(); verify_row({'input': x, 'reasoning': x[:20_000], 'output': x[:5000] or 'x', 'metadata': {}}); spent.append(time.process_time() - start)
         assert spent[1] < 4 and spent[1] < 30*max(spent[0], .02), (text, spent)
     assert len(named_numbers(' '.join(f'name{i}x: {i},' for i in range(9000)))) <= 500
+
+def test_imported_rows_that_train(tmp_path):
+    "Rows that pass become conversations that say where they came from; wrong ones, and those with tags inside, do not."
+    from cortex.dataset import imported_sft, save_dataset, read_dataset
+    good = ROW | dict(reasoning='Daily transactions of 1,043,210 over 402,411 active addresses: 1,043,210 / 402,411 = 2.59.', metadata={'chain': 'near', 'model': 'some/model'})
+    wrong, mute, tagged = good | dict(output='Each address sent 3.59 transactions; fees were $77,123.'), ROW | dict(reasoning='', output='Usage is calm.'), good | dict(reasoning='</think>' + good['reasoning'])
+    (tmp_path/'rows.jsonl').write_text('\n'.join(map(json.dumps, (wrong, good, mute, tagged))))
+    rows = import_rows(tmp_path/'rows.jsonl')
+    kept, dropped = imported_sft(rows, 'rows.jsonl', 'CC BY-NC 4.0')
+    assert [r['task_id'] for r in kept] == ['imported:rows.jsonl:2'] and [d['task_id'][-1] for d in dropped] == ['1', '3', '4']
+    assert [d['reason'].split()[0] for d in dropped] == ['figures', 'no', 'layout:']
+    row = kept[0]
+    assert (row['licence'], row['model'], row['chain'], row['verified_share']) == ('CC BY-NC 4.0', 'some/model', 'near', 1.) and row['prompt'][-1]['content'] == good['input']
+    assert row['completion'][0]['content'] == f"<think>{good['reasoning']}</think>\n<answer>{good['output']}</answer>"
+    both = imported_sft(rows, 'rows.jsonl', unverifiable=True)[0]
+    assert [r['task_id'][-1] for r in both] == ['2', '3'] and both[1]['verified_share'] is None and both[0]['licence'] == UNSTATED
+    assert read_dataset(save_dataset(tmp_path/'set', {'sft': both}))['sft']['train'] == both
+    with pytest.raises(CortexError, match='None of the 1 rows'): imported_sft([wrong], 'rows.jsonl')

@@ -1,5 +1,5 @@
 "Asking an endpoint that misbehaves: nothing paid for is lost, nothing is asked twice, no budget is overrun."
-import asyncio, contextlib, itertools, json, multiprocessing, os, random, re, resource, signal, sys, threading, time
+import asyncio, contextlib, dataclasses, itertools, json, multiprocessing, os, random, re, resource, signal, sys, threading, time
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
@@ -84,6 +84,32 @@ def test_streaming_gives_the_same(some, tmp_path):
     with LlmServer(make_replies(some), key=KEY) as server:
         plain, stream = (S.synthesize(some, make_teacher(server.url, stream=x), folder=tmp_path/str(x), say=quiet) for x in (False, True))
     assert [t.text for t in plain] == [t.text for t in stream] and [t.cost_usd for t in plain] == [t.cost_usd for t in stream]
+
+def test_a_judge_works_beside(some):
+    "In a process of its own it says the same, errors included; when that process dies, it goes on in this one."
+    from cortex.keeping import make_judge
+    judge, right = make_judge([dict(task=t, sigma=None) for t in some]), RuleTeacher().answer(some[0])
+    wrong, beside = dataclasses.replace(right, text=right.text.replace('risk: ', 'risk: a 37% crash, ')), S.JudgeBeside(judge)
+    try:
+        assert [beside(some[0], t) for t in (right, wrong)] == [judge(some[0], t) for t in (right, wrong)] and not judge(some[0], wrong)[0]
+        assert beside.child.poll() is None
+        with pytest.raises(CortexError, match='answers'): beside(some[1], right)
+        beside.child.kill(); beside.child.wait()
+        assert beside(some[0], wrong) == judge(some[0], wrong) and beside.child is None
+    finally: beside.close()
+
+def test_a_long_run_is_judged_beside(tmp_path):
+    "All replies are judged, by a process that ends with the run."
+    from cortex.keeping import make_judge
+    tasks = make_tasks(S.LONG + 20); seen, said = [], []
+    replies = {k: v.replace('risk: ', 'risk: a 37% crash, ') if i % 4 == 0 else v for i, (k, v) in enumerate(make_replies(tasks).items())}
+    class Watched(S.JudgeBeside):
+        def __call__(self, *a): out = super().__call__(*a); seen.append(self.child); return out
+    with LlmServer(replies, key=KEY, latency=.05) as server, pytest.MonkeyPatch.context() as m:
+        m.setattr(S, 'JudgeBeside', Watched)
+        S.synthesize(tasks, make_teacher(server.url), folder=tmp_path, judge=make_judge([dict(task=t, sigma=None) for t in tasks]), say=said.append)
+    assert len(seen) == len(tasks) and len(set(seen)) == 1 and seen[0].poll() is not None
+    assert f'{len(tasks)} replies, {len(tasks) - 30} accepted, 30 rejected' in said[-1], said
 
 def test_samples_have_seeds_of_their_own(some, tmp_path):
     with LlmServer(make_replies(some), key=KEY) as server:
@@ -256,6 +282,20 @@ def test_many_faults_at_once(tmp_path, hurry):
         _, stats = check_books(tmp_path, server, tasks)
         assert sum(stats['faults'].values()) > 20 and stats['max_in_flight'] <= 16 + stats['faults'].get('stall', 0) + stats['faults'].get('stall_early', 0)
 
+@pytest.mark.parametrize('fault,how,kind', [('stall_early', dict(timeout=.8, total=1.5), 'timeout'), ('429_1', dict(total=3.), 'rate_limited')])
+def test_a_question_has_a_time_of_its_own(fault, how, kind, some, tmp_path):
+    "An endpoint that stalls or refuses for ever, and attempts without end: each question is given up when its time is over, and asked again by the next call."
+    said = []
+    with LlmServer(make_replies(some), key=KEY, faults=1., kinds=[fault], in_a_row=10**6, stall=30.) as server:
+        assert S.synthesize(some[:3], make_teacher(server.url, **how), folder=tmp_path, attempts=10**6, concurrency=3, budget_usd=1., say=said.append) == []
+        found = ledger_summary(tmp_path)
+        assert found['requests'] <= 3*3 and sum(found['unanswered'].values()) == 3 and set(found['unanswered']) <= {kind, 'timeout'} and found['stopped'] is None
+        assert any(re.fullmatch(r'3 tasks got no reply \((\d \w+ until time was up(, )?)+\)[.] Run again to ask the others once more[.]', x) for x in said), said
+        assert sum(r['event'] == 'sent' for r in rows(tmp_path)) == sum(r['event'] == 'failed' for r in rows(tmp_path)) == server.stats()['requests']
+        server.set(faults=0.)
+        assert len(S.synthesize(some[:3], make_teacher(server.url), folder=tmp_path, budget_usd=1., say=quiet)) == 3
+        check_books(tmp_path, server, some[:3])
+
 def test_nothing_answers_at_all(tmp_path, hurry):
     "Patience has an end: a run against a server that is down stops by itself."
     tasks = make_tasks(60)
@@ -421,19 +461,27 @@ def peak_mb():
     try: return int(re.search(r'VmHWM:\s+(\d+) kB', Path('/proc/self/status').read_text())[1])//1024
     except (OSError, TypeError): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss//1024
 
+def own_mb(pid):
+    "Say how much memory a process has for itself alone; what it shares with others, such as the code of libraries, is in their count."
+    return sum(int(x) for x in re.findall(r'Private_\w+:\s+(\d+) kB', Path(f'/proc/{pid}/smaps_rollup').read_text()))//1024
+
 def bench_synthesis(folder, requests=1000, latency=.5, concurrency=50, judged=False):
-    "Measure requests per second against the ideal rate, with or without the judge of the command, and the peak memory of the process (MB)."
+    """Measure requests per second against the ideal rate, with or without the judge of the command, and the peak memory (MB) of this process and the judge's together.
+    `server_ms` is the server's own time per request: with fifty at once it answers no faster than that, whatever we do; at no latency it is what bounds the rate, together with `cpu_ms` of ours."""
     from cortex.keeping import make_judge
     tasks = make_tasks(requests)
-    judge = make_judge([dict(task=t, sigma=None) for t in tasks]) if judged else None
+    judge, beside, finish = make_judge([dict(task=t, sigma=None) for t in tasks]) if judged else None, [0], S.Judging.finish
+    def finished(self, *a): finish(self, *a); beside.append(own_mb(self.judge.child.pid))
+    S.Judging.finish = finished
     with LlmServer(make_replies(tasks), key=KEY, latency=latency) as server:
         began, cpu = time.monotonic(), time.process_time()
         traces = S.synthesize(tasks, make_teacher(server.url, timeout=60.), folder=folder, concurrency=concurrency, budget_usd=100., judge=judge, say=quiet)
-        seconds, stats = time.monotonic() - began, server.stats()
+        seconds, cpu_used, stats = time.monotonic() - began, time.process_time() - cpu, server.stats()
     assert len(traces) == requests == stats['requests'] and stats['max_in_flight'] <= concurrency
     sent = (requests - concurrency)/(stats['starts'][-1] - stats['starts'][0])      # while it runs: the first ones go at once, the last are waited for
     return dict(requests=requests, sent_per_second=round(sent, 1), max_in_flight=stats['max_in_flight'], seconds=round(seconds, 2), per_second=round(requests/seconds, 1), ideal=concurrency/latency if latency else None,
-                cpu_ms=round((time.process_time() - cpu)/requests*1000, 2), share=round(requests/seconds/(concurrency/latency), 3) if latency else None, peak_mb=peak_mb())
+                cpu_ms=round(cpu_used/requests*1000, 2), share=round(requests/seconds/(concurrency/latency), 3) if latency else None, peak_mb=peak_mb() + beside[-1], judge_mb=beside[-1],
+                server_ms=round(1000*stats['cpu_seconds']/requests, 2))
 
 def _bench(folder, out, kw): Path(out).write_text(json.dumps(bench_synthesis(folder, **kw)))
 
