@@ -26,7 +26,7 @@ setup(
     keywords=cfg['keywords'].split(),
     python_requires=f">={cfg['min_python']}",
     packages=[package],
-    package_data={package: ['data/*']},
+    package_data={package: ['data/*', 'data/*/*']},
     install_requires=cfg['requirements'].split(),
     extras_require=extras,
     entry_points={
