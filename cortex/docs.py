@@ -64,7 +64,7 @@ def visible_cells(
     return out
 
 # %% ../nbs/19_docs.ipynb #fcda70b5
-_LINK = re.compile(r'(```.*?^```|`[^`\n]*`(?!\]))|(\]\()([^)\s]+)(\))', re.S | re.M)
+_LINK = re.compile(r'(```.*?^```|`[^`\n]*`)|((?:\[`[^`\n]*`)?\]\()([^)\s]+)(\))', re.S | re.M)
 
 def rewrite_links(
     text:str, # Markdown
