@@ -212,7 +212,8 @@ def plan_work(
         rows, steps, cases = max(8, int(rows*f)), max(1, int(steps*f)), max(6, int(cases*f))
     else:
         extra = seconds - least
-        rows += min(640, int(.6*extra/sft(1))); steps += min(32, int(.2*extra/grpo(1))); cases += min(150, int(.2*extra/judge(1)))
+        rows += min(1440, int(.6*extra/sft(1))); cases += min(352, int(.2*extra/judge(1)))
+        steps += min(292, int(max(.2*extra, seconds - sft(rows) - grpo(steps) - judge(cases))/grpo(1)))
     return dict(rows=rows, grpo_steps=steps, cases=cases, sft_s=round(sft(rows), 1), grpo_s=round(grpo(steps), 1), judge_s=round(judge(cases), 1),
                 below_least=least > seconds)
 

@@ -7,12 +7,13 @@ __all__ = ['LIMIT', 'MARKS', 'block_steps', 'quantization_error', 'released_adap
            'release_card', 'make_release', 'Answer', 'make_question', 'ask']
 
 # %% ../nbs/13c_release.ipynb #2062550b
-import json, math, os, shutil, time
+import json, math, time
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
-from .artifacts import CortexError, atomic_write, content_hash
-from .models import SIZES, fetch_model, get_size, new_folder, quiet
+from .artifacts import CortexError, atomic_write
+from .catalogue import check_names
+from .models import fetch_model, get_size, new_folder
 
 # %% ../nbs/13c_release.ipynb #8ab9da16
 _STEP = {'Q4_1': 20, 'Q8_0': 34}   # bytes of a block of 32 weights; the first two hold the step as float16
@@ -177,10 +178,10 @@ def make_question(
 ):                              # a `Task`
     "Put a question about one chain on one day."
     from cortex.cases import make_snapshot
-    from cortex.features import add_features, label_condition
+    from cortex.features import TARGETS, add_features, label_condition
     from cortex.store import open_market
     from cortex.tasks import make_task
-    frame, meta = open_market(data, seed=seed)
+    check_names([target], TARGETS, 'target'); frame, meta = open_market(data, seed=seed)
     snap = make_snapshot(add_features(frame, horizons=(horizon,)).assign(condition=label_condition(frame)), chain, asof, horizon, meta['source'])
     task = make_task(kind, snap, target if kind == 'market.forecast' else None)
     if task is None: raise CortexError(f'{chain} on {snap.asof} has not the figures that {kind} needs: ask about another day or chain (cortex data status)')

@@ -22,7 +22,7 @@ from .catalogue import CHAINS
 from .cases import Snapshot
 from .tasks import Task, render_prompt, solve, work_out
 from .replies import COINS, Forecast, Reply, fold, names_for, parse_reply, phrase_book, phrases
-from .arithmetic import FRACTIONS, MAX_VALUE, MONTHS, Token, complete_expression, compute, is_expression, operate, result_text, tokenize
+from .arithmetic import FRACTIONS, MAX_VALUE, MONTHS, Token, compute, is_expression, operate, result_text, tokenize
 
 # %% ../nbs/06_verify.ipynb #36419650
 @dataclass(frozen=True)

@@ -1,0 +1,40 @@
+"Asking a model from the command line, and judging it: real processes, a model of two layers."
+import json, os, subprocess, sys
+import pytest
+
+def cortex(*args, **env):
+    return subprocess.run([sys.executable, '-P', '-c', 'from cortex.command import app; app()', *map(str, args)], capture_output=True, text=True,
+                          env=os.environ | {'OMP_NUM_THREADS': '1', 'COLUMNS': '200'} | env, timeout=300)
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+    "A tiny base and an adapter on it."
+    from peft import LoraConfig, get_peft_model
+    from cortex.models import load_model, make_tiny
+    from cortex.release import make_question
+    home = tmp_path_factory.mktemp('release'); task = make_question(chain='near')
+    base = make_tiny([m['content'] for m in task.prompt], home/'tiny')
+    get_peft_model(load_model(base)[0], LoraConfig(r=4, target_modules='all-linear', task_type='CAUSAL_LM')).save_pretrained(home/'adapter')
+    return home
+
+def test_ask_shows_the_question_and_the_verdicts(made):
+    done = cortex('ask', '--chain', 'near', '--size', made/'tiny', '--adapter', made/'adapter')
+    assert done.returncode == 0, done.stderr
+    assert 'near on 20' in done.stdout and 'simulated' in done.stdout and 'tiny + adapter with the calculator' in done.stdout
+
+@pytest.mark.parametrize('args, said', [(('--chain', 'neer'), "No chain is called 'neer'. Nearest: near"), (('--adapter', 'cortex-9'), "no released adapter is called 'cortex-9'"),
+                                        (('--date', '2031-01-01'), 'near has no row for 2031-01-01'), (('--kind', 'market.fortune'), 'market.fortune'),
+                                        (('--data', 'nowhere'), 'nowhere'), (('--target', 'moon'), 'moon'), (('--horizon', '0'), 'horizon is 0')])
+def test_what_cannot_be_asked_is_one_line(made, args, said):
+    done = cortex('ask', '--size', made/'tiny', *(() if '--adapter' in args else ('--adapter', made/'adapter')), *args)
+    assert done.returncode == 2 and said in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+def test_bench_model_goes_on_and_says_what_is_kept(made, tmp_path):
+    args = ('bench', 'model', '--size', made/'tiny', '--adapter', made/'adapter', '--cases', 6, '--out', tmp_path/'b')
+    done = cortex(*args)
+    assert done.returncode == 0, done.stderr
+    promised = json.loads((tmp_path/'b/promises.json').read_text())
+    assert [p['measure'] for p in promised][:3] == ['citations', 'supported', 'steps'] and not any(p['kept'] for p in promised)
+    replies = (tmp_path/'b/replies.jsonl').read_bytes()
+    assert replies.count(b'\n') == 12
+    assert cortex(*args).returncode == 0 and (tmp_path/'b/replies.jsonl').read_bytes() == replies   # nothing asked twice
