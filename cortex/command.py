@@ -117,6 +117,8 @@ def main(version:bool=typer.Option(False, '--version', help='Show the version.')
 @contextmanager
 def orderly_interrupt(again:str):
     "On Ctrl-C, let the work end in order and leave with exit code 130; a second one does not wait."
+    import signal
+    signal.signal(signal.SIGINT, signal.default_int_handler)   # a script's background job starts with the signal ignored
     try: yield
     except KeyboardInterrupt:
         print(f'\nStopped. {again}', file=sys.stderr)

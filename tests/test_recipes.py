@@ -1,5 +1,5 @@
 "Recipes, plans and the models they are made for: files, refusals, a real Hub server, other devices, measured memory."
-import contextlib, http.server, json, math, os, re, resource, subprocess, sys, threading
+import contextlib, http.server, json, math, os, re, subprocess, sys, threading
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 import pytest
@@ -58,7 +58,7 @@ def test_every_recipe_survives_its_file(tmp_path_factory, which, changed):
     ('{"stage": "sft", "steps": 5}', "No setting of the sft recipe is called 'steps'"), ('{"stage": "sft", "lr": 1e-3, "lr": 1e-4}', "'lr' stands twice"),
     ('{"stage": "sft", "epoch": 5}', 'Nearest: epochs'), ('{"stage": 5}', 'stage'), ('{"stage": "rl"}', "No stage is called 'rl'"), ('{"size": "nano"}', 'does not say its stage'),
     ('{"stage": "grpo", "weights": {"citation": "much"}}', 'weights must be numbers'), ('{"stage": "grpo", "weights": ["citation"]}', 'weights must be a'),
-    ('{"stage": "grpo", "group_size": 3}', 'must be a multiple of batch'), ('{"stage": "grpo", "reward": "pay"}', "No rubric is called 'pay'"),
+    ('{"stage": "grpo", "groups": 3, "group_size": 3}', 'must be a multiple of batch'), ('{"stage": "grpo", "reward": "pay"}', "No rubric is called 'pay'"),
     ('{"stage": "sft", "seed": -1}', 'seed must be at least 0'), ('{"stage": "sft", "seed": ' + '9'*5000 + '}', 'is not JSON'), ('{"a":'*50_000 + '1' + '}'*50_000, 'is not JSON'),
     ('{"stage": "sft", "__class__": "x"}', "No setting of the sft recipe is called '__class__'")])
 def test_a_bad_recipe_is_one_clear_line(text, words):
@@ -123,13 +123,13 @@ def test_deepspeed_agrees_about_seventy_billion_weights():
 # --- memory, measured
 
 PEAK = '''
-import json, resource, sys, torch
+import json, sys, torch
 from transformers import LlamaConfig, LlamaForCausalLM
 from peft import LoraConfig, get_peft_model
 torch.set_num_threads(1); torch.manual_seed(0)
 model = LlamaForCausalLM(LlamaConfig(vocab_size=512, hidden_size=192, intermediate_size=512, num_hidden_layers=12, num_attention_heads=3, num_key_value_heads=1)).bfloat16()
 model = get_peft_model(model, LoraConfig(r=16, target_modules='all-linear', task_type='CAUSAL_LM')).train()
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*1024
+peak = lambda: 1024*int(next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1])   # ru_maxrss begins with the parent's
 def step(tokens):
     model.get_base_model().model(input_ids=torch.randint(5, 500, (tokens//256, 256)), use_cache=False).last_hidden_state.float().mean().backward()
 step(256); out = [peak()]
@@ -146,14 +146,15 @@ def test_activations_are_as_estimated():
     assert checkpointed - small < 2*activation_bytes(size, 2048, True) < .4*(plain - small)
 
 SFT = '''
-import json, random, resource, sys, torch
+import json, random, sys, torch
 from cortex.sft import train_sft
 from cortex.recipes import SFTRecipe
 torch.set_num_threads(1); r = random.Random(0)
 words = lambda n: ' '.join(r.choice('network fees rose while users stayed the price fell quickly'.split()) for _ in range(n))
 rows = [dict(prompt=[dict(role='user', content=words(200))], completion=[dict(role='assistant', content=words(120))]) for _ in range(16)]
 done = train_sft(rows, SFTRecipe(batch=int(sys.argv[2]), max_steps=2), sys.argv[1])
-print(json.dumps(dict(peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*1024, row=done['tokens']/done['steps']/int(sys.argv[2]))))
+peak = 1024*int(next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1])
+print(json.dumps(dict(peak=peak, row=done['tokens']/done['steps']/int(sys.argv[2]))))
 '''
 
 @pytest.mark.slow
