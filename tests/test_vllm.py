@@ -53,10 +53,12 @@ def test_a_real_model_answers_is_judged_and_counted(server, tmp_path):
     assert traces and {t.model for t in traces} == {'smollm2-135m-instruct'} and all(t.completion_tokens > 0 and t.text for t in traces)
     again = ask()
     assert [t for t in again if t.task_id in {x.task_id for x in traces}] == traces   # the same replies, and not from the server:
-    assert counted(server)[0] - after[0] == len(tasks) - len(traces)                  # it was asked only what it did not finish
+    assert counted(server)[0] == after[0]                                             # and replies cut at the limit would be cut again
     rows = [json.loads(line) for line in (tmp_path/'asked'/'ledger.jsonl').read_text().splitlines()]
     used = sum(r.get('prompt_tokens', 0) + r.get('completion_tokens', 0) for r in rows if r['event'] in ('done','failed'))
     assert used == counted(server)[1] - before[1]                                     # the ledger's count is the server's
+    ends = [r.get('kind', r['event']) for r in rows if r['event'] in ('done', 'failed')]
+    assert (ends.count('done'), ends.count('truncated')) == (len(traces), len(tasks) - len(traces)), ends
     kept, dropped = keep_verified(*match_traces(problems, traces)[:1], traces, match_traces(problems, traces)[1])
     assert len(kept) + len(dropped) == len(traces)
     print(f'{len(traces)} of {len(tasks)} answered, {len(kept)} kept, {used} tokens;', lines[-1])
