@@ -190,8 +190,8 @@ class Need:
     reply:int=118           # tokens of a reply
     ramble:int=128          # tokens of a reply by the untrained model, which never stops by itself
     judge_speed:float=.55   # reading prompts and loading models included
-    group:int=16            # replies per step of rewards: 4 groups of 4
-    group_speed:float=.3    # so few replies at once are slower each than the probe's 48
+    group:int=16            # replies per step of rewards: 4 groups of 4, in the recipe of a small model
+    group_speed:float=.5    # so few replies at once are slower each than the probe's 48
 
 # %% ../nbs/20_pipeline.ipynb #8927f7ef
 def plan_work(
@@ -199,20 +199,21 @@ def plan_work(
     generate:float,    # tokens per second, probed
     train:float,       # ditto
     need:Need=Need(),
+    most_rows:int=1600,  # to imitate, however long the budget
 )->dict:  # rows, grpo_steps, cases, and the seconds set aside for each part
     "Divide a budget between imitation, rewards and judgement."
     train *= need.row_speed
     sft = lambda rows: rows*need.row/train
     grpo = lambda steps: steps*need.group*(need.reply/(need.group_speed*generate) + need.row/train)
     judge = lambda n: n*(4*need.reply + 2*need.ramble)/(need.judge_speed*generate)
-    rows, steps, cases = 160, 8, 48
+    rows, steps, cases = min(160, most_rows), 8, 48
     least = sft(rows) + grpo(steps) + judge(cases)
     if least > seconds:
         f = seconds/least
         rows, steps, cases = max(8, int(rows*f)), max(1, int(steps*f)), max(6, int(cases*f))
     else:
         extra = seconds - least
-        rows += min(1440, int(.6*extra/sft(1))); cases += min(352, int(.2*extra/judge(1)))
+        rows += min(most_rows - rows, int(.6*extra/sft(1))); cases += min(352, int(.2*extra/judge(1)))
         steps += min(292, int(max(.2*extra, seconds - sft(rows) - grpo(steps) - judge(cases))/grpo(1)))
     return dict(rows=rows, grpo_steps=steps, cases=cases, sft_s=round(sft(rows), 1), grpo_s=round(grpo(steps), 1), judge_s=round(judge(cases), 1),
                 below_least=least > seconds)
@@ -261,9 +262,10 @@ def stage_model(w:Work)->dict:
 @stage(after=('model',), planned=False)
 def stage_plan(w:Work)->dict:
     "Fix rows, steps and cases within the budget, once."
+    from cortex.recipes import make_recipe
     if 'plan' not in w.run.state:
-        speed = w.run.state['stages']['model']['speed']
-        plan = TINY_PLAN if w.size == 'tiny' else plan_work(.94*(w.left() - 45), speed['generate'], speed['train'])
+        speed, need = w.run.state['stages']['model']['speed'], Need(group=make_recipe('grpo', w.size).per_step())
+        plan = TINY_PLAN if w.size == 'tiny' else plan_work(.94*(w.left() - 45), speed['generate'], speed['train'], need, w.run.state['config'].get('rows', 1600))
         w.run.set('plan', plan | dict(fixed_after_s=round(w.spent(), 1)))
     if w.plan['below_least']: w.ui.say('The budget is below the least that makes sense (160 rows, 8 steps, 48 cases): results will be weak.')
     w.ui.say(f"plan: {w.plan['rows']} rows to imitate, {w.plan['grpo_steps']} steps of rewards, {w.plan['cases']} cases to judge")
@@ -276,7 +278,9 @@ def stage_tables(w:Work)->dict:
     from cortex.artifacts import read_meta, save_rows
     from cortex.dataset import to_grpo, to_sft
     from cortex.keeping import keep_verified, synthesis_report
+    from cortex.recipes import make_recipe
     from cortex.synthesis import synthesize
+    from cortex.targets import add_expected
     info, source = {}, read_meta(w.file('cases/train.jsonl'))
     for name, part, n, seed in (('sft','train',w.plan['rows'],w.seed), ('sft_valid','valid',min(32, w.plan['rows']),w.seed)):
         problems = _problems(w, part, n, seed)
@@ -284,11 +288,14 @@ def stage_tables(w:Work)->dict:
         kept, dropped = keep_verified(tasks, synthesize(tasks, seed=w.seed), [p['sigma'] for p in problems])
         save_rows(w.file(f'tables/{name}.jsonl'), to_sft(tasks, kept), source=source['source'], licence=source['licence'])
         info[name] = synthesis_report(tasks, kept, dropped)
-    for name, part, n, seed in (('grpo','train',4*w.plan['grpo_steps'],w.seed+1), ('grpo_valid','valid',48,w.seed), ('test','test',w.plan['cases'],w.seed)):
+    asked = make_recipe('grpo', w.size).groups*w.plan['grpo_steps']
+    for name, part, n, seed in (('grpo','train',asked,w.seed+1), ('grpo_valid','valid',48,w.seed), ('test','test',w.plan['cases'],w.seed)):
         problems = _problems(w, part, n, seed)
-        rows = [r | dict(window=p['window']) for r, p in zip(to_grpo(problems), problems)]
+        if part == 'train': problems = add_expected(problems, _cases(w, part))
+        rows = [r | {k: p[k] for k in ('window', 'expected') if k in p} for r, p in zip(to_grpo(problems), problems)]
         save_rows(w.file(f'tables/{name}.jsonl'), rows, source=source['source'], licence=source['licence'])
         info[name] = len(rows)
+    for part in ('train', 'valid', 'test'): w.memo.pop(part, None)   # training wants the room that cases take; judgement reads them again
     return info
 
 # %% ../nbs/20_pipeline.ipynb #247705bf
@@ -302,9 +309,10 @@ def remembered(w:Work, result:dict)->dict:
 def stage_sft(w:Work)->dict:
     "Learn to answer like the kept replies."
     from cortex.artifacts import load_rows
-    from cortex.sft import SFTRecipe, train_sft
+    from cortex.recipes import make_recipe
+    from cortex.sft import train_sft
     rows, valid = (load_rows(w.file(f'tables/{n}.jsonl')) for n in ('sft','sft_valid'))
-    out = train_sft(rows, SFTRecipe(seed=w.seed, save_steps=1), w.file('sft'), valid, deadline=w.deadline('grpo_s', 'judge_s'), model=model_path(w),
+    out = train_sft(rows, make_recipe('sft', w.size, seed=w.seed, save_steps=1), w.file('sft'), valid, deadline=w.deadline('grpo_s', 'judge_s'), model=model_path(w),
                     log=lambda **r: w.run.log('sft', **r), progress=w.step)
     if out['cut']: w.cut(f"SFT: {out['cut']} of {out['planned']} steps")
     return remembered(w, out)
@@ -323,18 +331,18 @@ def stage_grpo(w:Work)->dict:
     "Learn from rewards, group by group, if the rewards give a signal."
     from dataclasses import asdict
     from cortex.artifacts import load_rows
-    from cortex.grpo import GRPORecipe, preflight, train_grpo
-    from cortex.rewards import RUBRICS
-    rows, steps, reward = load_rows(w.file('tables/grpo.jsonl')), w.plan['grpo_steps'], RUBRICS['verified']
-    recipe = GRPORecipe(steps=steps, seed=w.seed, **(LOOKS if steps >= 60 else dict(save_steps=1)))
+    from cortex.grpo import preflight, train_grpo
+    from cortex.recipes import make_recipe
+    rows, steps = load_rows(w.file('tables/grpo.jsonl')), w.plan['grpo_steps']
+    recipe = make_recipe('grpo', w.size, steps=steps, seed=w.seed, **(LOOKS if steps >= 60 else dict(eval_every=None, patience=None, save_steps=1)))
     adapter = w.file(w.run.state['stages']['sft']['adapter'])
     if not w.file('metrics/grpo.jsonl').exists():
-        check = preflight(rows, recipe, reward, model_path(w), adapter)
+        check = preflight(rows, recipe, model=model_path(w), adapter=adapter)
         w.run.set('preflight', asdict(check)); w.ui.say(f'preflight: {check}')
     if not w.run.state['preflight']['ok']: return dict(skipped='; '.join(w.run.state['preflight']['reasons']), adapter=None)
-    out = train_grpo(rows, recipe, reward, w.file('grpo'), model_path(w), adapter, deadline=w.deadline('judge_s'),
+    out = train_grpo(rows, recipe, None, w.file('grpo'), model_path(w), adapter, deadline=w.deadline('judge_s'),
                      log=lambda **r: w.run.log('grpo', **with_components(r)) if 'reward' in r else None, progress=w.step,
-                     valid_rows=load_rows(w.file('tables/grpo_valid.jsonl')) if steps >= 60 else None)
+                     valid_rows=load_rows(w.file('tables/grpo_valid.jsonl')) if recipe.eval_every else None)
     if out['cut']: w.cut(f"GRPO: {out['cut']} of {out['planned']} steps")
     return remembered(w, out)
 
@@ -432,6 +440,7 @@ def run_pipeline(
     seed:int=0,
     resume:bool=False,          # continue the run in `out`
     quiet:bool=False,
+    rows:int|None=None,         # at most so many rows to imitate; None: as many as the budget allows, up to 1,600
 )->'Run':  # the finished run
     "Run every stage from market data to the report, within a budget of minutes."
     from cortex.artifacts import CortexError, Run, code_hash
@@ -445,9 +454,10 @@ def run_pipeline(
         raise CortexError("WANDB_API_KEY is set but wandb is not installed: pip install \"cortex-1[hub]\", or unset the key; metrics are in the run folder either way.")
     minutes = minutes or (1 if size == 'tiny' else 15)
     if not .5 <= minutes <= 10_000: raise CortexError(f"minutes is {minutes:g}: a run takes from half a minute to 10,000 minutes.")
-    config = dict(size=size, data=data_name(data), minutes=minutes, seed=seed)
+    if rows is not None and not 8 <= rows <= 1600: raise CortexError(f"rows is {rows}: imitate 8 to 1,600, or leave it to the budget.")
+    config = dict(size=size, data=data_name(data), minutes=minutes, seed=seed, **({} if rows is None else dict(rows=rows)))
     if out is None:
-        out = Path('runs')/f"{size}-{config['data'].replace(' ', '-')}-{minutes:g}min-seed{seed}"
+        out = Path('runs')/f"{size}-{config['data'].replace(' ', '-')}-{minutes:g}min{'' if rows is None else f'-{rows}rows'}-seed{seed}"
         resume = (out/'run.json').is_file()
     run = Run.open(out, config, resume=resume)
     with run.lock():

@@ -35,7 +35,7 @@ _least = lambda n, why, none='': (lambda v: v is None or v >= n, f'be at least {
 RULES = dict(  # field -> the names there are, or (does the value do?, it must ..., advice)
     size=(*SIZES, 'custom'), tune=TUNES, engine=ENGINES, schedule=SCHEDULES, rollout=ROLLOUTS, target=TARGETS,
     lr=(lambda v: 0 < v < 1, 'lie between 0 and 1',
-        'try 2e-3 (SFT) or 2e-5 (GRPO) for an adapter of a small model, 1e-5 and 1e-6 for all weights of a big one'),
+        'try 2e-3 (SFT) or 1e-4 (GRPO) for an adapter of a small model, 1e-5 and 1e-6 for all weights of a big one'),
     lora_rank=(lambda v: 1 <= v <= 256, 'be 1 to 256', '16 is plenty for one format'),
     lora_alpha=(lambda v: v > 0, 'be positive', 'twice the rank is usual'),
     weight_decay=(lambda v: 0 <= v < 1, 'be 0 or more and below 1', '0 for an adapter, .01 for all weights'),
@@ -136,7 +136,7 @@ class SFTRecipe(Recipe):
 class GRPORecipe(Recipe):
     "Hold every setting of learning from rewards."
     stage:ClassVar[str] = 'grpo'
-    lr:float=2e-5
+    lr:float=1e-4
     batch:int=4                 # replies per forward and backward pass, per device
     save_steps:int=4
     steps:int=8                 # optimizer steps

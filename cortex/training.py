@@ -148,7 +148,8 @@ def find_rows(
         if not own and held is None: train, own = hold_out(train)
     elif path.is_dir():
         if not (path/'tables'/f'{stage}.jsonl').is_file(): raise CortexError(f'{path}: neither a dataset (no manifest.json) nor a run (no tables/{stage}.jsonl)')
-        train, own = read_table(path/'tables'/f'{stage}.jsonl'), read_table(path/'tables'/'sft_valid.jsonl') if stage == 'sft' else []
+        asked = path/'tables'/f'{stage}_valid.jsonl'
+        train, own = read_table(path/'tables'/f'{stage}.jsonl'), read_table(asked) if asked.is_file() else []
     else: train, own = check_columns(read_table(_file(source)), stage, source), []
     return Rows(train, own if held is None else held, 'a simulated market' if source == 'simulated' else path.name)
 

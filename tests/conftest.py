@@ -1,5 +1,6 @@
 "Every test runs offline, on few threads, and with a cache of its own."
-import os, shutil, tempfile
+import contextlib, os, shutil, tempfile
+import pytest
 
 ENV = dict(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1', TOKENIZERS_PARALLELISM='false', MPLBACKEND='Agg', PYTHONHASHSEED='0',
            HF_HUB_OFFLINE='1', TRANSFORMERS_OFFLINE='1', HF_DATASETS_OFFLINE='1', HF_HUB_DISABLE_TELEMETRY='1', DO_NOT_TRACK='1',
@@ -19,3 +20,22 @@ def pytest_configure(config):
 
 def pytest_unconfigure(config):
     if path := getattr(config, 'cortex_cache', None): shutil.rmtree(path, ignore_errors=True)
+
+@contextlib.contextmanager
+def _of_the_user():
+    "Use the cache of the user inside the block: that of the tests holds no weights."
+    cache = os.environ.pop('CORTEX_CACHE', None)
+    try: yield
+    finally:
+        if cache: os.environ['CORTEX_CACHE'] = cache
+
+@pytest.fixture
+def users_cache():
+    "Let a slow test and its processes find the weights that the user has."
+    with _of_the_user(): yield
+
+@pytest.fixture(scope='session')
+def embedded_model():
+    "Find the embedded model, for slow tests."
+    from cortex.models import fetch_model
+    with _of_the_user(): return fetch_model('nano')

@@ -1,21 +1,15 @@
 "Launches with real processes: two on a CPU train as one does, hold half of the weights each, stop in time and go on. The slow ones want CORTEX_SLOW=1."
-import importlib.util, json, os, random, shlex, signal, subprocess, sys, time
+import importlib.util, json, os, shlex, signal, subprocess, sys, time
 from pathlib import Path
 import pytest
+import toy_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 slow = pytest.mark.skipif(not os.environ.get('CORTEX_SLOW'), reason='slow: set CORTEX_SLOW=1')
 deepspeed = pytest.mark.skipif(not importlib.util.find_spec('deepspeed'), reason='deepspeed is not installed')
 QUIET = dict(OMP_NUM_THREADS='1', TOKENIZERS_PARALLELISM='false', TRL_EXPERIMENTAL_SILENCE='1', PYTHONPATH=os.pathsep.join([p for p in sys.path if p]))
 
-def made_up(n, seed=0):
-    "Rows in a format that the tiny model learns by heart."
-    rng, rows = random.Random(seed), []
-    for _ in range(n):
-        m, w = rng.choice([-1.2, .4, 2.5]), rng.choice([5.5, 8.4])
-        rows.append(dict(prompt=[dict(role='user', content=f'trend_7d: {m:+.1f}%\nrange_7d: {w:.1f}%\nForecast tx_count.')],
-                         completion=[dict(role='assistant', content=f'{m:+.1f}% [trend_7d] - {w:.1f}% [range_7d] = {m-w:+.1f}%\nforecast: tx_count 7d: median {m:+.1f}%')]))
-    return rows
+def made_up(n, seed=0): return toy_rows.made_up(n, lambda rng, m: f'\nforecast: tx_count 7d: median {m:+.1f}%', seed=seed)
 
 @pytest.fixture(scope='module')
 def tiny(tmp_path_factory):
@@ -150,16 +144,11 @@ def test_all_weights_are_whole_again_after_fsdp(tiny, tmp_path):
 
 @slow
 @deepspeed
-def test_zero3_trains_the_embedded_model(tmp_path):
+def test_zero3_trains_the_embedded_model(tmp_path, embedded_model):
     "135M weights in bfloat16: sharded, and the loss falls as it does for one process."
     from cortex.launch import write_launch
-    from cortex.models import fetch_model
     from cortex.recipes import make_recipe
-    cache = os.environ.pop('CORTEX_CACHE', None)
-    try: model = fetch_model('nano')
-    finally:
-        if cache: os.environ['CORTEX_CACHE'] = cache
-    plans = [write_launch(make_recipe('sft', 'nano', batch=8//n, max_steps=3, save_steps=3), made_up(24), tmp_path/f'{n}', launcher, n, machine='cpu', model=model, folder=tmp_path/f'l{n}')
+    plans = [write_launch(make_recipe('sft', 'nano', batch=8//n, max_steps=3, save_steps=3), made_up(24), tmp_path/f'{n}', launcher, n, machine='cpu', model=embedded_model, folder=tmp_path/f'l{n}')
              for n, launcher in ((1, 'single'), (2, 'zero3'))]
     for p in plans: assert start(p) == 0, told(p)
     assert losses(plans[1]) == pytest.approx(losses(plans[0]), rel=.05)      # the adapter is bfloat16 under ZeRO-3, float32 alone

@@ -2,18 +2,12 @@
 import json, os, random, subprocess, sys
 from pathlib import Path
 import pytest
+import toy_rows
 
 HERE = Path(__file__).parent
 slow = pytest.mark.skipif(not os.environ.get('CORTEX_SLOW'), reason='minutes of CPU: set CORTEX_SLOW=1')
 
-def made_up(n, seed=0):
-    "Rows in one format, as in the notebook."
-    rng, rows = random.Random(seed), []
-    for _ in range(n):
-        m, w = rng.choice([-1.2, .4, 2.5]), rng.choice([5.5, 8.4])
-        rows.append(dict(prompt=[dict(role='user', content=f'near\ntrend_7d: {m:+.1f}%\nrange_7d: {w:.1f}%\nForecast tx_count.')],
-                         completion=[dict(role='assistant', content=f'{m:+.1f}% [trend_7d] - {w:.1f}% [range_7d] = {m-w:+.1f}%' + ' so'*rng.randint(0, 4))]))
-    return rows
+def made_up(n, seed=0): return toy_rows.made_up(n, lambda rng, m: ' so'*rng.randint(0, 4), 'near\n', seed)
 
 ROWS = made_up(40)
 RECIPE = dict(size='tiny', lr=1e-2, batch=4, max_steps=12, save_steps=3)

@@ -10,18 +10,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not os.environ.get('CORTEX_SL
 def get(url): return urllib.request.urlopen(url, timeout=10).read().decode()
 
 @pytest.fixture(scope='module')
-def server(tmp_path_factory):
-    "Serve the embedded model; weights come from the cache of the user, not from that of the tests."
-    from cortex.models import fetch_model
-    cache = os.environ.pop('CORTEX_CACHE', None)
-    try: model = fetch_model('nano')
-    finally:
-        if cache: os.environ['CORTEX_CACHE'] = cache
+def server(tmp_path_factory, embedded_model):
+    "Serve the embedded model."
     with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
     # whole prompts only: with a seed, a prompt that is read in pieces ends vLLM 0.32's engine on a CPU ("CPU Generator does not use offset")
     env = os.environ | dict(VLLM_CPU_KVCACHE_SPACE='1', VLLM_CPU_OMP_THREADS_BIND='nobind', VLLM_NO_USAGE_STATS='1', OMP_NUM_THREADS='2')
     log = (tmp_path_factory.mktemp('vllm')/'log').open('w')
-    p = subprocess.Popen([PYTHON, '-m', 'vllm.entrypoints.openai.api_server', '--model', str(model), '--served-model-name', 'smollm2-135m-instruct', '--host', '127.0.0.1', '--port', str(port),
+    p = subprocess.Popen([PYTHON, '-m', 'vllm.entrypoints.openai.api_server', '--model', str(embedded_model), '--served-model-name', 'smollm2-135m-instruct', '--host', '127.0.0.1', '--port', str(port),
                           '--dtype', 'bfloat16', '--max-model-len', '2048', '--max-num-seqs', '16', '--enforce-eager',
                           '--no-enable-chunked-prefill', '--max-num-batched-tokens', '32768'], env=env, stdout=log, stderr=log, start_new_session=True)
     try:
