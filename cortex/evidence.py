@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['GAINS', 'PROMISES', 'read_runs', 'pool_seeds', 'level_table', 'gain_table', 'paired_by_seed', 'say_gain',
-           'sample_test', 'draw_test', 'bench_adapter', 'check_promises']
+           'sample_test', 'run_adapters', 'draw_test', 'bench_adapter', 'check_promises']
 
 # %% ../nbs/16c_evidence.ipynb #76228ffe
-import json, math
+import json, math, tempfile
 from pathlib import Path
 import pandas as pd
 from .artifacts import CortexError, append_row, load_frame, load_rows, read_log, save_frame
 from .benchmarks import MEASURES, judge, measure, paired
+from .catalogue import check_names
 from .tasks import Task
 
 # %% ../nbs/16c_evidence.ipynb #1c0df1ce
@@ -52,7 +53,8 @@ def level_table(
     return pd.DataFrame(rows)
 
 # %% ../nbs/16c_evidence.ipynb #6e5b19ea
-GAINS = (('sft', 'base'), ('sft+calc', 'base+calc'), ('grpo', 'sft'), ('grpo+calc', 'sft+calc'), ('grpo+calc+sampled', 'sft+calc+sampled'))
+GAINS = (('sft', 'base'), ('sft+calc', 'base+calc'), ('grpo', 'sft'), ('grpo+calc', 'sft+calc'), ('grpo+calc+sampled', 'sft+calc+sampled'),
+         ('expected+calc+sampled', 'grpo+calc+sampled'))   # the last: an arm, see `sample_test`
 
 def gain_table(
     runs:dict,                                # of `read_runs`
@@ -101,21 +103,26 @@ def sample_test(
     chunk:int=48,              # questions answered together
     progress=None,             # called with (replies done, replies in all)
 )->pd.DataFrame:               # judged rows; systems such as 'sft+calc+sampled'
-    "Judge sampled replies of a run's trained adapters to its own test questions."
+    "Judge sampled replies of a run's trained adapters, and of its arms, to its own test questions."
     run = Path(run); done = run/'sampled.parquet'
-    if done.is_file(): return load_frame(done)
     if not (run/'judged.parquet').is_file(): raise CortexError(f'{run} holds no judged.parquet: the run has not finished. Continue it: cortex run --out {run} --resume')
     state, rows = json.loads((run/'run.json').read_text()), load_rows(run/'tables/test.jsonl')
     rows = rows[:state['stages']['judge']['n']]
-    stages = [s for s in ('sft', 'grpo') if state['stages'].get(s, {}).get('adapter')]
+    adapters = run_adapters(run, state)
+    if done.is_file() and set((frame := load_frame(done)).system) == {f'{s}+calc+sampled' for s in adapters}: return frame
     said, answer, out = _said(run/'sampled.jsonl'), answer or _sampler(run, state, temperature, max_new_tokens), []
     tasks, keys = [Task.from_json(r['task']) for r in rows], [[r[k] for r in rows] for k in ('outcome', 'sigma', 'window')]
-    for stage in stages:
-        _ask_rest(run/'sampled.jsonl', stage, {t.task_id: r['prompt'] for t, r in zip(tasks, rows)}, said, lambda prompts: answer(stage, prompts), chunk, progress, len(rows)*len(stages))
+    for stage in adapters:
+        _ask_rest(run/'sampled.jsonl', stage, {t.task_id: r['prompt'] for t, r in zip(tasks, rows)}, said, lambda prompts: answer(stage, prompts), chunk, progress, len(rows)*len(adapters))
         out.append(judge(tasks, [said[stage, t.task_id] for t in tasks], *keys).assign(system=f'{stage}+calc+sampled'))
     frame = pd.concat(out, ignore_index=True)
     save_frame(done, frame, source=tasks[0].source, licence='as the data')
     return frame
+
+def run_adapters(run:Path, state:dict)->dict:   # name -> folder
+    "Find what a run trained, and its arms."
+    own = {s: run/state['stages'][s]['adapter'] for s in ('sft', 'grpo') if state['stages'].get(s, {}).get('adapter')}
+    return own | {p.parent.name: p for p in sorted(run.glob('arms/*/adapter'))}
 
 def _said(file)->dict:
     "Read the replies that are written down already: (mode, task_id) -> text."
@@ -134,7 +141,7 @@ def _sampler(run:Path, state:dict, temperature:float, max_new_tokens:int):
     loaded = {}
     def answer(stage, prompts):
         from cortex.models import generate, load_model
-        if stage not in loaded: loaded.clear(); loaded[stage] = load_model(run/'model/tiny' if state['config']['size'] == 'tiny' else state['config']['size'], run/state['stages'][stage]['adapter'])
+        if stage not in loaded: loaded.clear(); loaded[stage] = load_model(run/'model/tiny' if state['config']['size'] == 'tiny' else state['config']['size'], run_adapters(run, state)[stage])
         return [c.text for c in generate(*loaded[stage], prompts, max_new_tokens, temperature, calculator=True, seed=state['config']['seed'])]
     return answer
 
@@ -148,10 +155,11 @@ def draw_test(
 )->list[dict]:                          # problems: task, outcome, sigma
     "Draw questions from the test part of a data set."
     from cortex.build import open_cases
-    from cortex.synthesis import balance, make_problems
-    problems = [p for p in make_problems(open_cases(data, (horizon,), seed=seed).test, targets) if p['task'].target is None or p['outcome'] is not None]
+    from cortex.synthesis import deal_problems
+    from cortex.tasks import EMBEDDED
+    problems = deal_problems(open_cases(data, (horizon,), seed=seed, kinds=EMBEDDED).test, n, targets, EMBEDDED, seed, markets=False)
     if not problems: raise CortexError(f'{data}: its test part has no question about {", ".join(targets)}')
-    return balance(problems, n, seed, markets=False)
+    return problems
 
 # %% ../nbs/16c_evidence.ipynb #aa4938eb
 def bench_adapter(
@@ -159,13 +167,16 @@ def bench_adapter(
     out,                           # folder for replies.jsonl
     adapter=None,                  # folder of a LoRA adapter; None: the model as it is
     model='nano',                  # a size, or the folder of a model
-    answer=None,                   # (prompts, calculator) -> texts; None: `generate` in this process
+    answer=None,                   # (prompts, calculator) -> texts; None: as `engine` says
     max_new_tokens:int=128,
     chunk:int=48,                  # questions answered together
     progress=None,                 # called with (replies done, replies in all)
+    engine:str='generate',         # 'generate' or 'vllm', both in this process
 )->dict:                           # system -> judged rows; systems: 'model' and 'model+calc'
     "Let one adapter answer the questions, plain and with the calculator, and judge the replies."
-    file, answer, tasks = Path(out)/'replies.jsonl', answer or _answerer(model, adapter, max_new_tokens), [p['task'] for p in problems]
+    check_names([engine], ('generate', 'vllm'), 'engine')
+    if answer is None: answer = (_vllm_answerer if engine == 'vllm' else _answerer)(model, adapter, max_new_tokens)
+    file, tasks = Path(out)/'replies.jsonl', [p['task'] for p in problems]
     said, keys = _said(file), [[p[k] for p in problems] for k in ('outcome', 'sigma')]
     for mode in ('model', 'model+calc'): _ask_rest(file, mode, {t.task_id: t.prompt for t in tasks}, said, lambda prompts: answer(prompts, mode == 'model+calc'), chunk, progress, 2*len(tasks))
     return {mode: judge(tasks, [said[mode, t.task_id] for t in tasks], *keys) for mode in ('model', 'model+calc')}
@@ -177,6 +188,19 @@ def _answerer(model, adapter, max_new_tokens:int):
         from cortex.models import generate, load_model
         if not loaded: loaded.extend(load_model(model, adapter))
         return [c.text for c in generate(*loaded, prompts, max_new_tokens, calculator=calc)]
+    return answer
+
+def _vllm_answerer(model, adapter, max_new_tokens:int):
+    "Answer by vLLM, from weights merged at the first question."
+    loaded = []
+    def answer(prompts, calc):
+        from cortex.models import load_model
+        from cortex.rollouts import start_vllm, vllm_generate
+        if not loaded:
+            net, tok = load_model(model, adapter)
+            with tempfile.TemporaryDirectory() as d:
+                net.save_pretrained(d); tok.save_pretrained(d); loaded.extend((start_vllm(d, tok, rows=48), tok))
+        return [c.text for c in vllm_generate(*loaded, prompts, max_new_tokens, calculator=calc)]
     return answer
 
 # %% ../nbs/16c_evidence.ipynb #e244f897

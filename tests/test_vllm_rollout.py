@@ -14,15 +14,6 @@ WHY = lacking() if SLOW else 'slow: set CORTEX_SLOW=1'
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WHY), reason=WHY or ' ')]
 ROOT = Path(__file__).parents[1]
 
-@pytest.fixture(scope='module')
-def model():
-    "Find the embedded model in the cache of the user, not in that of the tests."
-    from cortex.models import fetch_model
-    cache = os.environ.pop('CORTEX_CACHE', None)
-    try: return fetch_model('nano')
-    finally:
-        if cache: os.environ['CORTEX_CACHE'] = cache
-
 HEAD = '''
 import json, os, resource, sys
 from pathlib import Path
@@ -46,7 +37,7 @@ def run(script, *args):
     print(p.stdout[-2000:])
     return json.loads(p.stdout.strip().splitlines()[-1])
 
-def test_training_samples_from_its_own_weights_and_a_cut_is_caught(model, tmp_path):
+def test_training_samples_from_its_own_weights_and_a_cut_is_caught(embedded_model, tmp_path):
     found = run('''
         gaps = []
         train_grpo(rows, recipe, by_length, out/'synced', model=model, log=lambda **r: gaps.append(r['sync_gap']))
@@ -56,13 +47,13 @@ def test_training_samples_from_its_own_weights_and_a_cut_is_caught(model, tmp_pa
         try: train_grpo(rows, recipe, by_length, out/'cut', model=model, log=lambda **r: cut.append(r['sync_gap'])); said = ''
         except Exception as e: said = str(e)
         print(json.dumps(dict(gaps=gaps, cut=cut, said=said, rss=rss)))
-    ''', model, tmp_path)
+    ''', embedded_model, tmp_path)
     gaps = [g for g in found['gaps'] if g is not None]
     assert len(gaps) >= 2 and max(gaps) < .1
     assert found['cut'][0] < .1 and found['cut'][-1] > .15 and "do not come from the weights in training" in found['said']
     assert found['rss'] <= 5   # GiB
 
-def test_the_calculator_writes_the_same_as_in_the_loop_of_this_package(model, tmp_path):
+def test_the_calculator_writes_the_same_as_in_the_loop_of_this_package(embedded_model, tmp_path):
     found = run('''
         net, tok = load_model(model)
         shot = [dict(role='user', content='Work out 12 / 5, then 300 - 45.'), dict(role='assistant', content='<think>12 / 5 = 2.40\\n300 - 45 = 255</think>')]
@@ -76,16 +67,25 @@ def test_the_calculator_writes_the_same_as_in_the_loop_of_this_package(model, tm
         forced = lambda r: sum(sum(c.forced) for c in r)
         print(ours[0].text, inside[0].text)
         print(json.dumps(dict(inside=same(ours, inside), rounds=same(inside, rounds), forced=[forced(ours), forced(inside), forced(rounds)])))
-    ''', model, tmp_path)
+    ''', embedded_model, tmp_path)
     assert min(found['forced']) > 0                          # the calculator had something to do
     assert found['inside'] >= .5 and found['rounds'] >= .8   # other kernels round otherwise: a reply that takes another turn early is another reply
 
-def test_a_server_gives_the_same_by_stop_and_continue(model):
+def test_an_adapter_is_judged_alike_by_both_engines(embedded_model, tmp_path):
+    found = run('''
+        from cortex.evidence import bench_adapter, draw_test
+        asked = draw_test(n=8)
+        mean = lambda judged: [round(float(judged[m].reward.mean()), 4) for m in ('model', 'model+calc')]
+        print(json.dumps([mean(bench_adapter(asked, out/engine, None, model, engine=engine)) for engine in ('generate', 'vllm')]))
+    ''', embedded_model, tmp_path)
+    assert all(abs(a - b) < .15 for a, b in zip(*found))   # an untrained model rambles, and kernels that round otherwise ramble otherwise
+
+def test_a_server_gives_the_same_by_stop_and_continue(embedded_model):
     from cortex.models import generate, load_model
     from cortex.rollouts import server_generate
     with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
     env = os.environ | dict(VLLM_CPU_KVCACHE_SPACE='1', VLLM_CPU_OMP_THREADS_BIND='nobind', VLLM_NO_USAGE_STATS='1', OMP_NUM_THREADS='2')
-    p = subprocess.Popen([PYTHON, '-m', 'vllm.entrypoints.openai.api_server', '--model', str(model), '--served-model-name', 'nano', '--host', '127.0.0.1', '--port', str(port), '--dtype', 'bfloat16',
+    p = subprocess.Popen([PYTHON, '-m', 'vllm.entrypoints.openai.api_server', '--model', str(embedded_model), '--served-model-name', 'nano', '--host', '127.0.0.1', '--port', str(port), '--dtype', 'bfloat16',
                           '--max-model-len', '1024', '--max-num-seqs', '16', '--enforce-eager'], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         for _ in range(300):
@@ -93,7 +93,7 @@ def test_a_server_gives_the_same_by_stop_and_continue(model):
             try: urllib.request.urlopen(f'http://127.0.0.1:{port}/health', timeout=10); break
             except OSError: time.sleep(1)
         else: pytest.fail('vllm was not ready within 300 s')
-        net, tok = load_model(model)
+        net, tok = load_model(embedded_model)
         shot = [dict(role='user', content='Work out 12 / 5.'), dict(role='assistant', content='<think>12 / 5 = 2.40</think>')]
         asked = [shot + [dict(role='user', content=f'Work out {7 + i} / 4.')] for i in range(6)]
         ours, served = generate(net, tok, asked, 40, calculator=True), server_generate(f'http://127.0.0.1:{port}/v1', 'nano', tok, asked, 40, calculator=True)
