@@ -542,6 +542,7 @@ class Decoder:
 def decode(
     d:Decoder,
     on_token:Callable|None=None,  # called with the number of tokens written in each step
+    watch:Callable|None=None,     # called with the decoder after each step; gives the rows whose replies are to end here
 )->Decoder:                       # the same, its tokens written
     "Run the loop until every row has ended or reached the limit."
     import torch
@@ -565,6 +566,7 @@ def decode(
                 if live[i]: d.logprobs[row].append(chosen[i])
         if on_token: on_token(int(live.sum()))
         live, step = live & (last != eos), step + 1
+        if watch and (over := watch(d)): live &= torch.tensor([row not in over for row in d.rows])
         if step == d.limit or not live.any(): return d
         if live.sum() <= .75*len(d.rows):
             at = live.nonzero().squeeze(1); d.keep(at); last, live = last[at], live[at]
@@ -802,7 +804,8 @@ def _time_training(model, batch:int, row:list)->float:
     from peft import LoraConfig, get_peft_model
     lora = get_peft_model(copy.deepcopy(model), LoraConfig(r=8, target_modules='all-linear', task_type='CAUSAL_LM')).train()
     for n in (1, batch):
-        ids = torch.tensor([row]*n, device=model.device); start = time.perf_counter()
-        lora(input_ids=ids, labels=ids, use_cache=False).loss.backward()
+        ids = torch.tensor([row]*n, device=model.device); reply = ids[:, len(row)//2:]; start = time.perf_counter()
+        logits = lora(input_ids=ids, use_cache=False, logits_to_keep=reply.shape[1]).logits
+        torch.nn.functional.cross_entropy(logits.flatten(0, 1), reply.flatten()).backward(); del logits
         if model.device.type != 'cpu': torch.accelerator.synchronize()
     return batch*len(row)/(time.perf_counter() - start)
