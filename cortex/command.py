@@ -9,9 +9,10 @@ __all__ = ['app', 'dataset_app', 'data_app', 'CHAINS_HELP', 'STORE', 'CONFIG', '
            'spread_lists', 'ListCommand', 'run', 'fetch', 'main', 'orderly_interrupt', 'check_push',
            'synthesize_command', 'dataset_verify', 'show_table', 'data_fetch', 'show_apart', 'show_damage',
            'show_report', 'data_status', 'show_added', 'data_import', 'data_simulate', 'orderly_training',
-           'train_command', 'sft_command', 'grpo_command', 'sweep_command', 'ask', 'bench_data_command',
-           'bench_rewards_command', 'bench_training_command', 'bench_model_command', 'rewards_score', 'rewards_test',
-           'review_make', 'review_read']
+           'train_command', 'sft_command', 'grpo_command', 'sweep_command', 'ask', 'export_command', 'serve_command',
+           'key_command', 'bench_data_command', 'bench_rewards_command', 'bench_service_command',
+           'bench_training_command', 'bench_model_command', 'rewards_score', 'rewards_test', 'review_make',
+           'review_read']
 
 # %% ../nbs/20a_command.ipynb #98a6e1ae
 import os, sys
@@ -90,6 +91,7 @@ def run(
     out:Optional[str]=typer.Option(None, help='Run folder. Default: one in runs/ named after the settings, continued if it exists.'),
     minutes:Optional[float]=typer.Option(None, help='Budget in minutes. Default: 15, or 1 for tiny.'),
     seed:int=typer.Option(0, help='Seed of the simulated world, the tables and the training.'),
+    rows:Optional[int]=typer.Option(None, help='At most so many rows to imitate. Default: as the budget allows, up to 1,600. Fewer leave more to the rewards.'),
     resume:bool=typer.Option(False, '--resume', help='Continue the run in --out.'),
 ):
     "Go from market data to a trained and judged model, and write report.html."
@@ -98,7 +100,7 @@ def run(
     with one_line_errors(again):
         from cortex.pipeline import run_pipeline
         load_keys()
-        run_pipeline(size, data, out, minutes, seed, resume)
+        run_pipeline(size, data, out, minutes, seed, resume, rows=rows)
 
 @app.command()
 def fetch(size:str=typer.Argument('nano', help='Size whose weights to fetch.')):
@@ -454,14 +456,73 @@ def ask(
     "Ask a trained model about one chain; every number of its answer is checked."
     with one_line_errors():
         from rich.console import Console
-        from cortex.release import ask as put, make_question, released_adapter
-        if adapter != 'none' and not Path(adapter).is_dir(): released_adapter(adapter)
+        from cortex.release import ask as put, make_question, named_adapter
+        where = named_adapter(adapter)
         task = make_question(data, chain, date, kind, target, horizon)
-        answer = put(task, size, None if adapter == 'none' else adapter, calculator)
+        answer = put(task, size, where, calculator)
         console = Console(highlight=False)
         console.print(f'{task.chain} on {task.asof}, {task.source}: {task.question}\n', style='bold', markup=False)
         console.print(answer)
         console.print(f"{answer.model}{' with the calculator' if calculator else ''}, {answer.seconds:.1f} s. No investment advice.", style='dim', markup=False)
+
+# %% ../nbs/20a_command.ipynb #122b176c
+@app.command('export')
+def export_command(
+    what:str=typer.Argument('cortex-1-nano', help='Folder of a run, a training, an adapter or a model; or the name of a released adapter.'),
+    quantize:str=typer.Option('none', help='none, 8bit or 4bit (GPTQ; needs the extra quantize).'),
+    out:Optional[str]=typer.Option(None, help='Folder to write. Default: one in exports/, named after the model.'),
+    stage:Optional[str]=typer.Option(None, help='sft or grpo, of a run. Default: the last there is.'),
+    base:Optional[str]=typer.Option(None, help='The base of an adapter: a size, or a folder.'),
+    data:Optional[str]=typer.Option(None, help='Dataset or run whose held-out rows it is compared on. Default: its own, or simulated ones.'),
+    licence:Optional[str]=typer.Option(None, help='File with the licence of the base, where it does not come with it.'),
+    repo:Optional[str]=typer.Option(None, '--push', metavar='REPO', help='Upload to the Hugging Face Hub, as owner/name.'),
+    public:bool=typer.Option(False, '--public', help='Push it for everybody to see, where its terms permit that.'),
+):
+    "Merge, store, compare and describe a model; push it if asked to."
+    with one_line_errors():
+        load_keys()
+        if repo: check_push(repo)
+        from cortex.cards import check_pushable, export_model, push
+        done = export_model(what, out or f'exports/{Path(what).name}{"" if quantize == "none" else "-" + quantize}', quantize, stage=stage, base=base, data=data, licence=licence, say=print)
+        print(done)
+        if repo: check_pushable(done.folder, repo, not public); print(push(done.folder, repo, private=not public))
+
+# %% ../nbs/20a_command.ipynb #a50bfaa1
+@app.command('serve', cls=ListCommand)
+def serve_command(
+    data:str=typer.Option('simulated', help="'simulated', a market store, or a directory of files."),
+    size:str=typer.Option('nano', help="The model in this process: a size, or a folder; 'rules' for the rule teacher, without a model."),
+    adapter:Optional[str]=typer.Option(None, help="A released adapter, the folder of one, or 'none'. Default: the released one where it fits."),
+    vllm:List[str]=typer.Option([], metavar='URL', help='A vLLM server that writes instead; several share the work and stand in for each other.'),
+    model:Optional[str]=typer.Option(None, help='Name the vLLM servers know the model by. Default: their first.'),
+    host:str=typer.Option('127.0.0.1', help='Address to listen at.'), port:int=typer.Option(8080, min=1, max=65535, help='Port.'),
+    keys:Optional[str]=typer.Option(None, help='File of hashed keys (cortex key); read again whenever it changes.'),
+    open_to_all:bool=typer.Option(False, '--open', help='Listen to other machines without keys.'),
+    rate:float=typer.Option(120., min=0, help='Requests a minute, per key or address; 0 for no limit.'),
+    running:int=typer.Option(32, '--max-running', min=1, help='Analyses and chats at the same time.'), waiting:int=typer.Option(64, '--max-waiting', min=0, help='More that may wait; the rest gets 429.'),
+    cors:List[str]=typer.Option([], metavar='ORIGIN', help='A web origin whose pages may call the service.'),
+    proxy:Optional[str]=typer.Option(None, help='Addresses of proxies whose X-Forwarded-For is believed, with commas.'),
+):
+    "Serve verified answers over HTTP."
+    with one_line_errors():
+        load_keys()
+        from cortex.serve import serve
+        serve(data, size, adapter, tuple(vllm), model, host, port, keys, rate or None, open_to_all, running=running, waiting=waiting, cors=tuple(cors), proxies=proxy)
+
+# %% ../nbs/20a_command.ipynb #869728c2
+@app.command('key')
+def key_command(
+    file:str=typer.Argument(..., help='File of keys; made if it is not there.'),
+    name:str=typer.Argument(..., help='Whose key it is.'),
+    rpm:Optional[int]=typer.Option(None, min=1, help="Requests a minute of this key. Default: the server's limit."),
+    retire:bool=typer.Option(False, '--retire', help='Remove all keys of this name but the newest instead.'),
+    remove:bool=typer.Option(False, '--remove', help='Remove the keys of this name instead.'),
+):
+    "Make a key for the service, or remove one; a running service follows."
+    with one_line_errors():
+        from cortex.access import add_key, remove_keys
+        if retire or remove: return print(f'{remove_keys(file, name, keep=int(retire))} removed')
+        print(add_key(file, name, rpm)); print(f'{file} holds its hash; this is the only time it is shown.', file=sys.stderr)
 
 # %% ../nbs/20a_command.ipynb #7805aa1c
 bench_app = typer.Typer(no_args_is_help=True, help='Measure.')
@@ -485,6 +546,19 @@ def bench_rewards_command(repeat:int=typer.Option(200, help='Repetitions per lin
         from cortex.rewards import bench_rewards
         show_table(bench_rewards(repeat).round(2))
 
+# %% ../nbs/20a_command.ipynb #4e775f98
+@bench_app.command('service')
+def bench_service_command(
+    vllm:Optional[str]=typer.Option(None, metavar='URL', help='A vLLM server to measure in front of. Default: a stand-in.'),
+    model:Optional[str]=typer.Option(None, help='Name the server knows the model by.'),
+    minutes:float=typer.Option(0., min=0, help='Also keep twice the capacity on it for so long.'),
+    quick:bool=typer.Option(False, '--quick', help='Few requests, only to see that it runs.'),
+):
+    "Measure the service: verification, time to the first token, tokens per second, overload."
+    with one_line_errors():
+        from cortex.load import bench_service
+        bench_service(vllm, model, minutes, quick)
+
 # %% ../nbs/20a_command.ipynb #7e56926c
 @bench_app.command('training')
 def bench_training_command(
@@ -495,14 +569,14 @@ def bench_training_command(
     "Say whether training helped in every seed, with intervals that resample dates."
     with one_line_errors():
         from cortex.artifacts import atomic_write
-        from cortex.evidence import GAINS, gain_table, level_table, read_runs, sample_test, say_gain
+        from cortex.evidence import gain_table, level_table, read_runs, sample_test, say_gain
         from cortex.pipeline import Progress
         for run in runs if sample else ():
             with Progress().stage(f'sampling {run.name}') as ui: sample_test(run, progress=ui.at)
         held = read_runs(runs)
         levels, gains = level_table(held), gain_table(held)
         show_table(levels[levels.seed == 'all'].drop(columns='seed').round(3))
-        for mine, theirs in GAINS: print(say_gain(gains, mine, theirs))
+        for mine, theirs in gains[['mine', 'theirs']].drop_duplicates().itertuples(index=False): print(say_gain(gains, mine, theirs))
         if out:
             for name, table in (('levels', levels), ('gains', gains)): atomic_write(Path(out)/f'{name}.csv', table.to_csv(index=False))
 
@@ -515,6 +589,7 @@ def bench_model_command(
     n:int=typer.Option(300, '--cases', help='Questions.'),
     targets:List[str]=typer.Option(['price_usd', 'tx_count'], help='What is forecast.'),
     seed:int=typer.Option(0, help='Which questions are drawn.'),
+    engine:str=typer.Option('generate', help='generate, or vllm where it is installed: faster for thousands of answers.'),
 ):
     "Let a model answer questions about days it was not trained on, and hold it to its promises."
     with one_line_errors():
@@ -522,9 +597,9 @@ def bench_model_command(
         from cortex.artifacts import atomic_write
         from cortex.evidence import bench_adapter, check_promises, draw_test
         from cortex.pipeline import Progress
-        from cortex.release import released_adapter
-        where = None if adapter == 'none' else adapter if Path(adapter).is_dir() else released_adapter(adapter)
-        with Progress().stage('answering') as ui: judged = bench_adapter(draw_test(data, n, tuple(targets), seed=seed), out, where, size, progress=ui.at)
+        from cortex.release import named_adapter
+        where = named_adapter(adapter)
+        with Progress().stage('answering') as ui: judged = bench_adapter(draw_test(data, n, tuple(targets), seed=seed), out, where, size, progress=ui.at, engine=engine)
         found = check_promises(judged, half_width=.04 if data == 'simulated' else .07)
         found.insert(0, 'data', Path(data).name)
         atomic_write(Path(out)/'promises.json', json.dumps(found.to_dict('records'), indent=1))
