@@ -172,7 +172,7 @@ def make_ratios(
     "Ask for performance ratios of the chain on the day."
     if target and target not in (known := [r.name for r in RATIOS + VALUE_RATIOS]): raise CortexError(f"No ratio is called {target!r}. Ratios: {', '.join(known)}.")
     has = lambda n: (v := s.metrics.get(n)) is not None and v > 0
-    can = [r for r in RATIOS + VALUE_RATIOS if r.name == (target or r.name) and all(map(has, r.operands))]
+    can = [r for r in RATIOS + VALUE_RATIOS if r.name == (target or r.name) and all(map(has, r.operands)) and r.value(s.metrics) < 1e14]   # beyond, no ratio of this world
     if target is None: can = [r for r in can if r in RATIOS] or can
     if not can: return None
     while len(can) > 2: can.pop(_drawn(f'{s.chain}:{s.asof}:{len(can)}', len(can)))
