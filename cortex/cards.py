@@ -16,7 +16,7 @@ from pathlib import Path
 from .artifacts import CortexError, atomic_write, config_changes, content_hash
 from .catalogue import LICENCES, UNSTATED, strictest_licence
 from .models import check_model_dir, file_sha256, new_folder
-from .dataset import OPEN, plain_terms
+from .dataset import OPEN, plain_terms, refused_upload
 from .export import DTYPES, GATES, Gate, HeldOut, Reading, Source, Verdict, check_export, check_parity, find_held_out, find_source, merge_adapter, read_model, save_model, tensor_shapes
 from .quantize import RECIPES, QuantRecipe, calibration_rows, compare_exports, load_quantized, need_llmcompressor, quantize
 
@@ -462,9 +462,5 @@ def push(
         api.upload_folder(repo_id=repo, repo_type='model', folder_path=str(done.folder), commit_message=f"Upload {done.about['name']} ({done.about['stored']})",
                           allow_patterns=[*done.about['files'], MANIFEST], delete_patterns=['*.safetensors', '*.safetensors.index.json'])
     except Exception as e:
-        why = f'{type(e).__name__}: {e}'
-        for t in (token, getattr(api, 'token', None)):
-            if isinstance(t, str) and t: why = why.replace(t, '***')
-        why = ' '.join(re.sub(r'hf_[A-Za-z0-9]{8,}', '***', why).split())[:300]
-        raise CortexError(f'{repo} could not be uploaded ({why}). Check the name of the repository and that the token may write; nothing here was changed.') from None
+        raise refused_upload(repo, e, token, getattr(api, 'token', None)) from None
     return f'https://huggingface.co/{repo}'

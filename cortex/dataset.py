@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['OPEN', 'LIMITS', 'MANIFEST', 'MAX_FILE', 'MAX_LINE', 'MAX_FIELD', 'MAX_ROWS', 'FIELDS', 'MAX_NAMES', 'plain_terms',
            'row_licence', 'to_sft', 'rows_for', 'to_grpo', 'dataset_stats', 'plot_dataset', 'CardInfo', 'dataset_card',
-           'check_folder', 'save_dataset', 'read_dataset', 'push_dataset', 'read_row', 'import_rows', 'named_numbers',
-           'verify_row', 'verification_report', 'imported_sft']
+           'check_folder', 'save_dataset', 'read_dataset', 'refused_upload', 'push_dataset', 'read_row', 'import_rows',
+           'named_numbers', 'verify_row', 'verification_report', 'imported_sft']
 
 # %% ../nbs/11b_dataset.ipynb #21507bde
 import html, json, re
@@ -276,6 +276,19 @@ def read_dataset(
     return out
 
 # %% ../nbs/11b_dataset.ipynb #fe213665
+def refused_upload(
+    repo:str,
+    e:Exception,   # what the Hub or the way to it said
+    *tokens,       # that must not be repeated; None among them is no token
+)->CortexError:
+    "Say in one line why an upload failed, without the token."
+    why = f'{type(e).__name__}: {e}'
+    for t in tokens:
+        if isinstance(t, str) and t: why = why.replace(t, '***')
+    why = ' '.join(re.sub(r'hf_[A-Za-z0-9]{8,}', '***', why).split())[:300]
+    return CortexError(f'{repo} could not be uploaded ({why}). Check the name of the repository and that the token may write; nothing here was changed.')
+
+# %% ../nbs/11b_dataset.ipynb #819c57e1
 def push_dataset(
     folder,                # of `save_dataset`
     repo:str,              # 'name/of-the-dataset'
@@ -294,10 +307,7 @@ def push_dataset(
         api.create_repo(repo, repo_type='dataset', private=private, exist_ok=True)
         api.upload_folder(repo_id=repo, repo_type='dataset', folder_path=str(folder), commit_message='Upload dataset', allow_patterns=['README.md', MANIFEST, 'data/*.parquet'], delete_patterns=['data/*.parquet'])
     except Exception as e:
-        why, secrets = f'{type(e).__name__}: {e}', [t for t in (token, getattr(api, 'token', None)) if isinstance(t, str) and t]
-        for t in secrets: why = why.replace(t, '***')
-        why = re.sub(r'hf_[A-Za-z0-9]{8,}', '***', why)[:300]
-        raise CortexError(f'{repo} could not be uploaded ({why}). Check the name of the repository and that the token may write; nothing here was changed.') from None
+        raise refused_upload(repo, e, token, getattr(api, 'token', None)) from None
     return f'https://huggingface.co/datasets/{repo}'
 
 # %% ../nbs/11b_dataset.ipynb #0630ccb6
