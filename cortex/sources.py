@@ -310,6 +310,7 @@ def _parquet_cells(
 def read_cells(
     folder:Path,
     name:str,       # 'market_daily' or 'onchain_daily'
+    more:tuple=(),  # columns that are taken as well if they are there
 )->tuple[Path, pd.DataFrame]:  # the file, its needed columns as text, index = line (CSV) or row (Parquet)
     "Find one of the two tables of a directory and read its cells."
     found = [p for ext in ('.csv.gz','.csv','.parquet') if (p := folder/f'{name}{ext}').is_file()]
@@ -317,9 +318,9 @@ def read_cells(
     if len(found) > 1: raise CortexError(f"{folder}: holds {' and '.join(p.name for p in found)}; keep one of them.")
     path, columns = found[0], TABLES[name]
     data = unpack(path)
-    t = _parquet_cells(path, data, columns) if path.suffix == '.parquet' else _csv_cells(path, data)
+    t = _parquet_cells(path, data, (*columns, *more)) if path.suffix == '.parquet' else _csv_cells(path, data)
     if missing := [c for c in columns if c not in t]: raise CortexError(f"{path}: column {missing[0]!r} is missing; it has {', '.join(''.join(x for x in c[:40] if x.isprintable()) for c in t.columns[:8])}.")
-    t = t[list(columns)]
+    t = t[[*columns, *(c for c in more if c in t)]]
     return path, t[(t != '').any(axis=1)]
 
 def _stop(
