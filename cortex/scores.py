@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['LEVEL', 'LEVELS', 'BOUND', 'WORST', 'LEAST_BLOCKS', 'LEAST_DATES', 'BASELINES', 'went_up', 'brier', 'log_score',
            'interval_score', 'pinball', 'crps', 'usable', 'forecast_scores', 'coverage', 'wilson_ci', 'paired_columns',
-           'reliability_table', 'calibration', 'ece', 'cluster_sums', 'block_length', 'tail_share',
-           'block_bootstrap_ci', 'Estimate', 'estimate', 'verdict', 'skill', 'diebold_mariano', 'date_means',
-           'skill_table', 'sigma_of', 'fit_baselines', 'forecast_baseline']
+           'reliability_table', 'calibration', 'ece', 'cluster_sums', 'steps_of', 'block_length', 'tail_share',
+           'overlap_stretch', 'draw_blocks', 'block_bootstrap_ci', 'Estimate', 'estimate', 'verdict', 'skill', 'hac_t',
+           'diebold_mariano', 'date_means', 'skill_table', 'sigma_of', 'fit_baselines', 'forecast_baseline']
 
 # %% ../nbs/07_scores.ipynb #c611f803
 import math
@@ -202,13 +202,20 @@ def cluster_sums(
     return unique, sums, np.bincount(where, minlength=len(unique)).astype(float)
 
 # %% ../nbs/07_scores.ipynb #d75f68a4
+def steps_of(
+    dates:np.ndarray,  # (D,) distinct dates, sorted
+    horizon:int,       # days until an outcome closes
+)->int:  # 7 for daily dates and a week, 1 for weekly ones
+    "Count a horizon in dates of their usual distance."
+    return math.ceil(horizon/np.median(np.diff(dates)/np.timedelta64(1, 'D'))) if len(dates) > 1 else 1
+
 def block_length(
     dates:np.ndarray,  # (D,) distinct dates, sorted
     horizon:int=7,     # days until an outcome closes
 )->int:  # number of consecutive dates in a block
     "Choose the block: one to three horizons, and at least the cube root of D (Hall, Horowitz & Jing 1995, Biometrika 82)."
     if len(dates) < 2: return 1
-    overlap = math.ceil(horizon/np.median(np.diff(dates)/np.timedelta64(1, 'D')))
+    overlap = steps_of(dates, horizon)
     if overlap > 1: overlap = max(overlap, min(3*overlap, len(dates)//10))
     return max(overlap, round(len(dates)**(1/3)))
 
@@ -216,12 +223,31 @@ def block_length(
 def tail_share(
     blocks:float,  # number of independent blocks in the sample, at least 2
     level:float,   # confidence level
+    stretch:float=1.,  # further widening, from `overlap_stretch`
 )->float:  # share of resamples to leave out on each side
     "Widen percentiles for a small number of blocks (Hesterberg 2015, Am. Statistician 69, 'expanded percentile')."
     from scipy.stats import t
-    return NormalDist().cdf(float(t.ppf((1 - level)/2, blocks - 1))*math.sqrt(blocks/(blocks - 1)))
+    return NormalDist().cdf(float(t.ppf((1 - level)/2, blocks - 1))*math.sqrt(blocks/(blocks - 1))*stretch)
+
+# %% ../nbs/07_scores.ipynb #72cc0afd
+def overlap_stretch(
+    overlap:int,  # horizon in dates: neighbouring outcomes share days up to that distance
+    length:int,   # dates in a block, at least `overlap`
+)->float:  # 1 without overlap
+    "Compute the factor by which cutting overlapping outcomes into blocks understates a standard error (Kunsch 1989, Ann. Statist. 17, eq. 3.11)."
+    return 1/math.sqrt(1 - (overlap**2 - 1)/(3*overlap*length))
 
 # %% ../nbs/07_scores.ipynb #a4782f48
+def draw_blocks(
+    D:int,    # dates
+    L:int,    # dates in a block
+    n:int,    # resamples
+    seed:int,
+)->np.ndarray:  # (n, D) positions of dates
+    "Draw resamples of dates in circular blocks."
+    starts = np.random.default_rng(seed).integers(D, size=(n, math.ceil(D/L), 1))
+    return ((starts + np.arange(L)) % D).reshape(n, -1)[:, :D]
+
 LEAST_BLOCKS, LEAST_DATES = 5, 8   # fewer have no interval
 
 def block_bootstrap_ci(
@@ -237,12 +263,11 @@ def block_bootstrap_ci(
     dates, sums, counts = cluster_sums(values, clusters)
     D, L = len(dates), block_length(dates, horizon)
     if D < max(LEAST_DATES, LEAST_BLOCKS*L): return math.nan, math.nan
-    starts = np.random.default_rng(seed).integers(D, size=(n, math.ceil(D/L), 1))
-    pick = ((starts + np.arange(L)) % D).reshape(n, -1)[:, :D]
+    pick = draw_blocks(D, L, n, seed)
     means = sums[pick].sum(1)/counts[pick].sum(1)[:, None]
     stat = np.asarray(statistic(*means.T) if statistic else means[:, 0]); stat = stat[np.isfinite(stat)]
     if len(stat) < .9*n: return math.nan, math.nan
-    tail = tail_share(D/L, level)
+    tail = tail_share(D/L, level, overlap_stretch(steps_of(dates, horizon), L))
     return tuple(float(x) for x in np.quantile(stat, [tail, 1 - tail]))
 
 # %% ../nbs/07_scores.ipynb #c4bf79f1
@@ -303,25 +328,34 @@ def skill(
     return float(1 - np.mean(loss)/theirs) if theirs else math.nan
 
 # %% ../nbs/07_scores.ipynb #d4ce839f
+def hac_t(
+    d:np.ndarray,  # (..., n) loss differences, the last axis in order of time
+    lag:int,       # largest lag of the variance
+)->np.ndarray:  # (...) t values, NaN where the variance is not positive
+    "Divide means by their autocorrelation-consistent standard errors (Diebold & Mariano 1995; Harvey, Leybourne & Newbold 1997)."
+    d = np.asarray(d, float); n, m = d.shape[-1], lag + 1
+    e = d - d.mean(-1, keepdims=True); auto = np.stack([(e[..., k:]*e[..., :n-k]).sum(-1) for k in range(m)], -1)/n
+    variance = auto[..., 0] + 2*auto[..., 1:].sum(-1)
+    bartlett = auto[..., 0] + 2*(auto[..., 1:]*(1 - np.arange(1, m)/m)).sum(-1)
+    variance = np.where(variance > 0, variance, bartlett)
+    factor = (n + 1 - 2*m + m*lag/n)/n
+    return math.sqrt(factor)*d.mean(-1)/np.sqrt(np.where(variance > 0, variance, np.nan)/n)
+
+# %% ../nbs/07_scores.ipynb #e06d72cb
 def diebold_mariano(
     d:np.ndarray,        # (N,) loss differences mine - theirs, one per date, in order of time
     h:int=1,             # horizon in steps of the series: 7 for daily 7-day forecasts, 1 for weekly ones
     lag:int|None=None,   # largest lag of the variance; None is h - 1, smaller values are refused
 )->tuple[float,float]:  # (statistic, two-sided p value); negative: mine is better; (nan, nan) below ten horizons
-    "Test whether two forecasters lose equally (Diebold & Mariano 1995; Harvey, Leybourne & Newbold 1997)."
+    "Test whether two forecasters lose equally (Diebold & Mariano 1995), with the variance's equivalent degrees of freedom."
     from scipy.stats import t
     d = np.asarray(d, float); d = d[~np.isnan(d)]; n = len(d); lag = h - 1 if lag is None else lag
     if h < 1: raise CortexError(f"h={h}: a forecast looks at least one step ahead.")
     if lag < h - 1: raise CortexError(f"lag={lag} is shorter than h-1={h-1}: {h}-step forecasts overlap that far.")
     if n < 10*h or n <= lag + 1: return math.nan, math.nan
-    e = d - d.mean(); auto = np.array([e[k:] @ e[:n-k] for k in range(lag + 1)])/n
-    if not auto[0] > (1e-12*np.abs(d).max())**2: return (0., 1.) if d.mean() == 0 else (math.nan, math.nan)  # all equal, but for rounding
-    variance = auto[0] + 2*auto[1:].sum()
-    if variance <= 0: variance = auto[0] + 2*(auto[1:]*(1 - np.arange(1, lag + 1)/(lag + 1))).sum()
-    if not variance > 0: return math.nan, math.nan
-    small = math.sqrt((n + 1 - 2*h + h*(h - 1)/n)/n)
-    stat = float(small*d.mean()/math.sqrt(variance/n))
-    return stat, float(2*t.sf(abs(stat), n - 1))
+    if not d.var() > (1e-12*np.abs(d).max())**2: return (0., 1.) if d.mean() == 0 else (math.nan, math.nan)  # all equal, but for rounding
+    stat = float(hac_t(d, lag))
+    return stat, float(2*t.sf(abs(stat), (n - 1)/(2*lag + 1)))
 
 # %% ../nbs/07_scores.ipynb #f22d13ef
 def date_means(

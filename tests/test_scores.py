@@ -213,8 +213,8 @@ def test_diebold_mariano_agrees_with_statsmodels(h):
 @pytest.mark.parametrize('n', [60, 120, 333])
 def test_block_bootstrap_agrees_with_arch(n):
     boot = pytest.importorskip('arch.bootstrap', reason='arch is not installed: the notebook holds its figures for one series')
-    from cortex.scores import tail_share
-    x = np.convolve(np.random.default_rng(n).gamma(2, .1, n), np.ones(7), 'same'); L = block_length(days(n)); tail = tail_share(n/L, .95)
+    from cortex.scores import overlap_stretch, tail_share
+    x = np.convolve(np.random.default_rng(n).gamma(2, .1, n), np.ones(7), 'same'); L = block_length(days(n)); tail = tail_share(n/L, .95, overlap_stretch(7, L))
     means = boot.CircularBlockBootstrap(L, x, seed=0).apply(np.mean, 4000)[:, 0]
     assert block_bootstrap_ci(x, days(n), n=4000) == pytest.approx(np.quantile(means, [tail, 1 - tail]), abs=.05*means.std())
 
