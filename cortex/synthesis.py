@@ -109,7 +109,7 @@ def plan_questions(
     "Name every request, and leave out what would be asked twice."
     url, params, out, over = getattr(teacher, 'url', 'in-process'), _params(teacher), {}, remote(teacher)
     for t in tasks:
-        messages = [m | {'content': sys.intern(m['content'])} for m in teacher_messages(t)] if over else [{'role': 'task', 'content': t.to_json()}]
+        messages = [m | {'content': sys.intern(m['content'])} for m in getattr(t, 'messages', None) or teacher_messages(t)] if over else [{'role': 'task', 'content': t.to_json()}]
         for s in range(seed, seed + samples):
             h = request_hash(url, teacher.model, messages, params | {'seed': s})
             out.setdefault(h, Question(t, s, h, messages if over else []))
