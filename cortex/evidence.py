@@ -54,7 +54,8 @@ def level_table(
 
 # %% ../nbs/16c_evidence.ipynb #6e5b19ea
 GAINS = (('sft', 'base'), ('sft+calc', 'base+calc'), ('grpo', 'sft'), ('grpo+calc', 'sft+calc'), ('grpo+calc+sampled', 'sft+calc+sampled'),
-         ('expected+calc+sampled', 'grpo+calc+sampled'))   # the last: an arm, see `sample_test`
+         ('expected+calc+sampled', 'grpo+calc+sampled'),   # an arm, see `sample_test`
+         ('sft+calc', 'climatology'), ('grpo+calc', 'climatology'), ('teacher', 'climatology'))   # forecasts alone
 
 def gain_table(
     runs:dict,                                # of `read_runs`
@@ -69,6 +70,7 @@ def gain_table(
             for seed, systems in every.items():
                 if mine not in systems or theirs not in systems: continue
                 d = paired_by_seed(systems[mine], systems[theirs], m, n)
+                if not d['pairs']: continue   # a baseline has a forecast, and no reply that could be rewarded
                 found.append(dict(mine=mine, theirs=theirs, measure=m.name, seed=seed, **{k: d[k] for k in ('diff', 'diff_lo', 'diff_hi', 'pairs')}))
             good = [r['diff_lo'] > 0 if m.better > 0 else r['diff_hi'] < 0 for r in found if r['seed'] != 'all']
             rows += [r | dict(holds=len(good) == len(runs) and all(good)) for r in found]
@@ -204,7 +206,7 @@ def _vllm_answerer(model, adapter, max_new_tokens:int):
     return answer
 
 # %% ../nbs/16c_evidence.ipynb #e244f897
-PROMISES = (('model', 'citations', .97), ('model+calc', 'supported', .97), ('model+calc', 'steps', .90))
+PROMISES = (('model', 'citations', .97), ('model', 'supported', 0), ('model', 'steps', 0), ('model+calc', 'supported', .97), ('model+calc', 'steps', .90))   # 0: shown, not promised
 
 def check_promises(
     judged:dict,             # of `bench_adapter`
@@ -217,7 +219,7 @@ def check_promises(
         e = measure(judged[system], measures[name], n)
         promise, kept = of(e)
         rows.append(dict(system=system, measure=name, value=e.value, lo=e.lo, hi=e.hi, n=e.n, dates=e.dates, promise=promise, kept=bool(kept)))
-    for system, name, least in PROMISES: row(system, name, lambda e: (f'at least {least:.0%}', e.value >= least))
+    for system, name, least in PROMISES: row(system, name, lambda e: (f'at least {least:.0%}' if least else 'none', e.value >= least))
     for system in ('model', 'model+calc'):
         row(system, 'coverage', lambda e: (f'80% inside, half-width at most {half_width:.0%}', e.lo <= .8 <= e.hi and (e.hi - e.lo)/2 <= half_width))
     return pd.DataFrame(rows)

@@ -7,7 +7,7 @@ __all__ = ['LIMIT', 'MARKS', 'block_steps', 'quantization_error', 'released_adap
            'check_shippable', 'release_card', 'make_release', 'Answer', 'make_question', 'ask']
 
 # %% ../nbs/13c_release.ipynb #2062550b
-import json, math, time
+import json, math, shutil, time
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -95,7 +95,7 @@ def check_shippable(
 # %% ../nbs/13c_release.ipynb #f524d678
 def _figures(evidence:list)->list[str]:
     "Lay measured figures out as a Markdown table."
-    rows = [f"| {e['data']} | {e['system'].replace('model', 'plain').replace('plain+calc', 'with calculator')} | {e['measure']} | {e['value']:.3f} [{e['lo']:.3f}, {e['hi']:.3f}] | {e['n']} on {e['dates']} dates | {e['promise']} | {'yes' if e['kept'] else 'no'} |"
+    rows = [f"| {e['data']} | {e['system'].replace('model', 'plain').replace('plain+calc', 'with calculator')} | {e['measure']} | {e['value']:.3f} [{e['lo']:.3f}, {e['hi']:.3f}] | {e['n']} on {e['dates']} dates | {e['promise']} | {'–' if e['promise'] == 'none' else 'yes' if e['kept'] else 'no'} |"
             for e in evidence]
     return ['| data | decoding | measure | value [95% interval] | n | promised | kept |', '|---|---|---|---|---|---|---|', *rows] if rows else ['Not measured yet.']
 
@@ -113,9 +113,9 @@ def release_card(
         '## Data', '', 'Simulated market days only (`cortex data simulate`), and the derivations that rules wrote for them. No downloaded price, no text of another model.', '',
         '## Base', '', f'Trained on the weights of `{base["file"]}` (SHA-256 `{base["sha256"][:12]}…`), which are the published model in four bits, unpacked to bfloat16. '
         f'Estimated distance from the published weights, root mean square relative to their size: {error}. On the published weights themselves the adapter was not tested.', '',
-        '## Training', '', f'`{r["command"]}`: {r["training"]}. Run card: `release.json`.', '',
+        '## Training', '', f'`{r["command"]}`: {r["training"]}. {r["remark"] + " " if r.get("remark") else ""}Run card: `release.json`; every step: `sft-metrics.jsonl`, drawn in `sft-curve.png`.', '',
         '## Measured', '', *_figures(r['evidence']), '', *(f'Measured by `{c}`.' for c in r['measured_by']), '',
-        '## Limits', '', 'It divides and multiplies only with the calculator of cortex, which writes the results of the sums it states. It knows two kinds of question: forecasts over 7 days and protocol ratios. '
+        '## Limits', '', 'It divides and multiplies only with the calculator of cortex, which writes the results of the sums it states; alone it gets only a part of them right, as the lines without calculator say. It knows two kinds of question: forecasts over 7 days and protocol ratios. '
         'Anything else gets an answer in the same format and of no worth, and the verifier says so.', '',
         '## Terms', '', 'The adapter is licensed like its base, Apache-2.0.', ''])
 
@@ -127,20 +127,24 @@ def make_release(
     evidence=(),              # rows of `cortex.evidence.check_promises`, each with `data`
     measured_by=(),           # the commands that measured them
     error:dict|None=None,     # of `quantization_error`; None: measured from the embedded weights
+    remark:str='',            # a sentence for the card on what else was tried
 )->Path:
-    "Write the release of a run: adapter, card, run card."
+    "Write the release of a run: adapter, card, run card, curves."
     state, run, out = check_shippable(run), Path(run), Path(out)
     if out.exists(): raise CortexError(f'{out} exists: a release is never overwritten, choose another folder or remove it')
     done, size = state['stages'], get_size(state['config']['size'])
     if not (where := done.get(stage, {}).get('adapter')): raise CortexError(f'{run} has no adapter of stage {stage!r}; there are {", ".join(s for s in ("sft", "grpo") if done.get(s, {}).get("adapter"))}')
     if error is None: error = quantization_error(fetch_model(size).parent/size.gguf)
-    c, steps = state['config'], ', '.join(f"{done[s]['steps']} steps of {s.upper()}" for s in ('sft', 'grpo') if done.get(s, {}).get('steps') and (s == 'sft' or stage == 'grpo'))
+    c, shipped = state['config'], [s for s in ('sft', 'grpo') if done.get(s, {}).get('steps') and s in ('sft', stage)]
+    steps = ', '.join(f"{done[s]['steps']} steps of {s.upper()}" for s in shipped)
     release = dict(name=out.name, base=dict(id=size.model_id, file=size.gguf, sha256=size.sha256, error=error), config=c, code=state['sessions'][-1]['code'], machine=state['sessions'][-1]['machine'],
                    plan=state.get('plan'), stages={s: done[s] for s in ('sft', 'grpo') if s in done}, command=f"cortex run --size {c['size']} --data simulated --minutes {c['minutes']:g} --seed {c['seed']}",
-                   training=steps, evidence=[dict(e) for e in evidence], measured_by=list(measured_by))
+                   training=steps, remark=remark, evidence=[dict(e) for e in evidence], measured_by=list(measured_by))
     out.parent.mkdir(parents=True, exist_ok=True)
     with new_folder(out) as work:
         release['bytes'] = pack_adapter(run/where, work, size.model_id)
+        for s, name in ((s, name) for s in shipped for name in ('metrics.jsonl', 'curve.png')):
+            if (run/s/name).is_file(): shutil.copyfile(run/s/name, work/f'{s}-{name}')
         atomic_write(work/'release.json', json.dumps(release, indent=1, sort_keys=True)); atomic_write(work/'README.md', release_card(out.name, release))
     return out
 
