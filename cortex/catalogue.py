@@ -87,6 +87,7 @@ class Source:
     key:str=''           # environment variable of the key
     needs_key:bool=False # is it refused without?
     metrics:tuple=()     # what it can serve for some chain
+    chains:tuple=()      # the chains it has; empty if the names in `Chain` tell
 
 # %% ../nbs/02a_catalogue.ipynb #3ed98497
 def _sources()->dict[str,Source]:
@@ -100,10 +101,10 @@ def _sources()->dict[str,Source]:
         s('coinmetrics', 'Coin Metrics Community', 'community-api.coinmetrics.io', 'CC BY-NC 4.0', 'Source: Coin Metrics', 10, 6.,
           'price_usd market_cap_usd tx_count transfer_count active_addresses fees_usd fees_native block_count hash_rate supply'),
         s('nearblocks', 'NearBlocks', 'api.nearblocks.io', UNSTATED, 'Powered by NearBlocks', 6, 60., 'price_usd tx_count active_addresses fees_usd',
-          key='NEARBLOCKS_API_KEY'),
+          key='NEARBLOCKS_API_KEY', chains=('near',)),
         s('binance', 'Binance', 'data-api.binance.vision', UNSTATED, 'Source: Binance', 10, 1., 'price_usd'),
         s('coingecko', 'CoinGecko', 'api.coingecko.com', UNSTATED, 'Data provided by CoinGecko', 25, 60., 'price_usd market_cap_usd', key='COINGECKO_API_KEY'),
-        s('flipside', 'Flipside (legacy)', '', UNSTATED, '', 1, 1., 'tx_count active_addresses fees_usd fees_native', key='FLIPSIDE_API_KEY', needs_key=True),
+        s('flipside', 'Flipside (legacy)', '', UNSTATED, '', 1, 1., 'tx_count active_addresses fees_usd fees_native', key='FLIPSIDE_API_KEY', needs_key=True, chains=('near',)),
         s('simulated', 'Simulator', '', 'MIT', '', 'price_usd tx_count active_addresses fees_usd tvl_usd'),
     ]
     return {r.name: r for r in rows}
@@ -140,7 +141,7 @@ def serves(
     c = CHAINS[chain]
     if metric not in SOURCES[source].metrics or (metric == 'hash_rate' and chain not in MINED): return False
     if source == 'defillama': return bool({'price_usd': c.coingecko, 'fees_usd': c.llama_slug}.get(metric, c.llama))
-    if source in ('nearblocks','flipside'): return chain == 'near'
+    if SOURCES[source].chains: return chain in SOURCES[source].chains
     return bool(getattr(c, source, ''))
 
 # %% ../nbs/02a_catalogue.ipynb #a535ecad
