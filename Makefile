@@ -48,7 +48,7 @@ $(VENV)/.train: $(VENV)/.made $(DECLARED)
 
 $(VENV)/.dev: $(VENV)/.train
 	@echo 'installing the development tools'
-	@$(PIP) install -c constraints.txt -e '.[train,serve,dev]'
+	@$(PIP) install -c constraints.txt -e '.[train,serve,bench,dev]'
 	@touch $@
 
 clean: ## delete generated documentation and caches (keeps .venv and runs)
