@@ -5,16 +5,17 @@
 # %% auto #0
 __all__ = ['SIZES', 'EOS', 'MODEL_FILES', 'CHAT_TEMPLATE', 'GROUPED', 'LOGIT_BYTES', 'Size', 'get_size', 'file_sha256',
            'check_sha256', 'new_folder', 'scratch_folder', 'name_full_disk', 'download_weights', 'convert_gguf',
-           'quiet', 'check_model_dir', 'hub_model', 'explain_hub', 'fetch_model', 'train_tokenizer', 'make_tiny',
-           'choose_device', 'quantization', 'load_model', 'merge_adapter_into', 'register_grouped_attention',
-           'grouped_attention', 'make_cache', 'select_rows', 'Completion', 'uniforms', 'pick_tokens', 'equals_tokens',
-           'calculate', 'number_tails', 'Decoder', 'decode', 'generate', 'encode_prompts', 'weight_bytes',
-           'trained_weights', 'activation_bytes', 'Load', 'MemoryPlan', 'estimate_load', 'available_memory',
-           'container_room', 'estimate_memory', 'memory_plan', 'read_size', 'probe_speed']
+           'quiet', 'check_model_dir', 'is_packed', 'hub_model', 'explain_hub', 'fetch_model', 'train_tokenizer',
+           'make_tiny', 'choose_device', 'quantization', 'load_model', 'merge_adapter_into',
+           'register_grouped_attention', 'grouped_attention', 'make_cache', 'select_rows', 'Completion', 'uniforms',
+           'pick_tokens', 'equals_tokens', 'calculate', 'number_tails', 'Decoder', 'decode', 'generate',
+           'encode_prompts', 'weight_bytes', 'trained_weights', 'activation_bytes', 'Load', 'MemoryPlan',
+           'estimate_load', 'available_memory', 'container_room', 'estimate_memory', 'memory_plan', 'read_size',
+           'probe_speed']
 
 # %% ../nbs/09_models.ipynb #f83dfee3
-import contextlib, errno, functools, hashlib, io, json, math, os, shutil, subprocess, sys, tempfile, time, zipfile
-from dataclasses import dataclass, field
+import contextlib, errno, functools, hashlib, importlib.util, io, json, math, os, shutil, subprocess, sys, tempfile, time, zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 from .artifacts import CortexError, cache_dir
@@ -192,6 +193,12 @@ def check_model_dir(
             raise CortexError(f"{path} lacks {len(lost)} of {len(parts)} weight files ({lost[0]} ...): the download or copy is not complete")
     return path
 
+def is_packed(
+    path:Path,  # folder of a model
+)->bool:
+    "Are its weights quantised?"
+    return 'quantization_config' in json.loads((path/'config.json').read_text())
+
 # %% ../nbs/09_models.ipynb #f195fb39
 MODEL_FILES = ['*.safetensors', '*.safetensors.index.json', 'config.json', 'generation_config.json', 'tokenizer*', 'special_tokens_map.json',
                'chat_template*', 'vocab.json', 'merges.txt', 'added_tokens.json']
@@ -330,6 +337,8 @@ def load_model(
         if not texts: raise CortexError("size 'tiny' is made on the spot: give `texts` for its tokenizer, or the folder that `make_tiny` wrote")
         with tempfile.TemporaryDirectory() as d: return load_model(make_tiny(texts, Path(d)/'tiny'), adapter, None, device, quantize)
     path = fetch_model(size) if size in SIZES else check_model_dir(size)
+    if is_packed(path) and importlib.util.find_spec('compressed_tensors') is None:
+        raise CortexError("quantised weights need compressed-tensors, which is not installed: pip install 'cortex-1[quantize]'")
     with quiet():
         tok = AutoTokenizer.from_pretrained(path, padding_side='left')
         if tok.pad_token is None: raise CortexError(f"{path}: the tokenizer has no padding token; set one and save it")
@@ -780,7 +789,7 @@ def probe_speed(
     rows:int=48,            # rows decoded together
     prompt_tokens:int=120,
     steps:int=16,           # tokens decoded, and timed
-    batch:int=8,            # rows of the training step
+    batch:int=4,            # rows of the training step: 8 cost 1.6 GB more and go no faster on a CPU
     train_tokens:int=256,   # tokens per row of the training step
 )->dict:                    # generate, prefill and train, in tokens/s; seconds spent
     "Time replies and one training step on made-up text."

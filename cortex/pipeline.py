@@ -107,6 +107,7 @@ def inputs_of(w:Work, stage:Stage)->str:
 def run_stage(w:Work, stage:Stage):
     "Run one stage, or skip it if nothing it depends on has changed."
     import shutil
+    from cortex.sft import give_back_memory
     inputs = inputs_of(w, stage)
     if w.run.fresh(stage.name, inputs): return w.ui.say(f'{stage.name:<10} skipped: its inputs have not changed')
     if w.run.state.get('begun', {}).get(stage.name) != inputs:
@@ -114,6 +115,7 @@ def run_stage(w:Work, stage:Stage):
         w.run.set('begun', w.run.state.get('begun', {}) | {stage.name: inputs})
     before = w.spent()
     with w.ui.stage(stage.name): info = stage.do(w) or {}
+    give_back_memory()   # all stages share this process: what one has freed, the next would hold
     w.run.finish(stage.name, inputs, [w.file(f) for f in stage.writes], **info | dict(seconds=round(w.spent() - before, 1)))
 
 # %% ../nbs/20_pipeline.ipynb #116d801c
