@@ -10,7 +10,7 @@ __all__ = ['GAINS', 'PROMISES', 'read_runs', 'pool_seeds', 'level_table', 'gain_
 import json, math, tempfile
 from pathlib import Path
 import pandas as pd
-from .artifacts import CortexError, append_row, load_frame, load_rows, read_log, save_frame
+from .artifacts import CortexError, append_row, content_hash, load_frame, load_rows, read_log, save_frame
 from .benchmarks import MEASURES, judge, measure, paired
 from .catalogue import check_names
 from .tasks import Task
@@ -23,7 +23,8 @@ def read_runs(
     if not paths: raise CortexError('no runs given: name the folders that `cortex run` wrote, one per seed')
     out = {}
     for i, path in enumerate(map(Path, paths)):
-        if not (path/'judged.parquet').is_file(): raise CortexError(f'{path} holds no judged.parquet: the run has not finished. Continue it: cortex run --out {path} --resume')
+        if not (path/'judged.parquet').is_file():
+            raise CortexError(f'{path} holds no judged.parquet: the run has not finished. Continue it: cortex run --out {path} --resume')
         state = json.loads((path/'run.json').read_text()) if (path/'run.json').is_file() else {}
         seed = state.get('config', {}).get('seed', i)
         if seed in out: raise CortexError(f'{path} has seed {seed} like a run before it: give runs of different seeds')
@@ -49,7 +50,8 @@ def level_table(
         for system, frame in systems.items():
             for m in MEASURES:
                 e = measure(frame, m, n)
-                if e.n and math.isfinite(e.value): rows.append(dict(system=system, seed=seed, measure=m.name, value=e.value, lo=e.lo, hi=e.hi, n=e.n, dates=e.dates))
+                if e.n and math.isfinite(e.value):
+                    rows.append(dict(system=system, seed=seed, measure=m.name, value=e.value, lo=e.lo, hi=e.hi, n=e.n, dates=e.dates))
     return pd.DataFrame(rows)
 
 # %% ../nbs/16c_evidence.ipynb #6e5b19ea
@@ -93,8 +95,40 @@ def say_gain(
     if not len(rows): return f'{mine} and {theirs} were not both judged.'
     seeds = rows[rows.seed != 'all']
     each = '; '.join(f'seed {r.seed}: {r["diff"]:+.4f} [{r.diff_lo:+.4f}, {r.diff_hi:+.4f}]' for _, r in seeds.iterrows())
-    word = f'{mine} beats {theirs} in {measure} in each of {len(seeds)} seeds' if rows.holds.all() else f'No gain of {mine} over {theirs} in {measure} is shown in every seed'
+    won, lost = f'{mine} beats {theirs} in {measure} in each of {len(seeds)} seeds', f'No gain of {mine} over {theirs} in {measure} is shown in every seed'
+    word = won if rows.holds.all() else lost
     return f'{word} ({each}).'
+
+# %% ../nbs/16c_evidence.ipynb #3ee7dac0
+def _hash(folder)->str|None:
+    "Hash the files of an adapter, or of a model that is a folder."
+    return content_hash(Path(folder)) if folder is not None and Path(folder).is_dir() else folder and str(folder)
+
+def _ask_rest(file, mode:str, questions:list, by:dict, answer, chunk:int, progress)->list:   # questions: (task_id, prompt)
+    "Ask what the same system has not answered yet, chunk by chunk, writing every reply down as it comes; give all texts."
+    asked = [content_hash(dict(by, mode=mode, task_id=task_id, prompt=prompt)) for task_id, prompt in questions]
+    said = {r.get('asked'): r['text'] for r in read_log(file)}
+    todo = [i for i, a in enumerate(asked) if a not in said]
+    for part in (todo[i:i + chunk] for i in range(0, len(todo), chunk)):
+        for i, text in zip(part, answer([questions[i][1] for i in part]), strict=True):
+            append_row(file, dict(mode=mode, task_id=questions[i][0], asked=asked[i], text=text)); said[asked[i]] = text
+        progress(sum(a in said for a in asked))
+    return [said[a] for a in asked]
+
+def _answerer(model, adapter, max_new_tokens:int, engine:str='generate', **how):
+    "Answer with a model loaded at the first question; vLLM gets a copy with the adapter merged."
+    loaded = []
+    def answer(prompts, calc):
+        from cortex.models import generate, load_model
+        from cortex.rollouts import start_vllm, vllm_generate
+        if not loaded:
+            net, tok = load_model(model, adapter)
+            if engine == 'vllm':
+                with tempfile.TemporaryDirectory() as d: net.save_pretrained(d); tok.save_pretrained(d); net = start_vllm(d, tok, rows=48)
+            loaded.extend((net, tok))
+        write = vllm_generate if engine == 'vllm' else generate
+        return [c.text for c in write(*loaded, prompts, max_new_tokens, calculator=calc, **how)]
+    return answer
 
 # %% ../nbs/16c_evidence.ipynb #bc4b6e30
 def sample_test(
@@ -107,16 +141,21 @@ def sample_test(
 )->pd.DataFrame:               # judged rows; systems such as 'sft+calc+sampled'
     "Judge sampled replies of a run's trained adapters, and of its arms, to its own test questions."
     run = Path(run); done = run/'sampled.parquet'
-    if not (run/'judged.parquet').is_file(): raise CortexError(f'{run} holds no judged.parquet: the run has not finished. Continue it: cortex run --out {run} --resume')
+    if not (run/'judged.parquet').is_file():
+        raise CortexError(f'{run} holds no judged.parquet: the run has not finished. Continue it: cortex run --out {run} --resume')
     state, rows = json.loads((run/'run.json').read_text()), load_rows(run/'tables/test.jsonl')
-    rows = rows[:state['stages']['judge']['n']]
-    adapters = run_adapters(run, state)
+    rows, size, seed = rows[:state['stages']['judge']['n']], state['config']['size'], state['config']['seed']
+    adapters, out = run_adapters(run, state), []
     if done.is_file() and set((frame := load_frame(done)).system) == {f'{s}+calc+sampled' for s in adapters}: return frame
-    said, answer, out = _said(run/'sampled.jsonl'), answer or _sampler(run, state, temperature, max_new_tokens), []
     tasks, keys = [Task.from_json(r['task']) for r in rows], [[r[k] for r in rows] for k in ('outcome', 'sigma', 'window')]
-    for stage in adapters:
-        _ask_rest(run/'sampled.jsonl', stage, {t.task_id: r['prompt'] for t, r in zip(tasks, rows)}, said, lambda prompts: answer(stage, prompts), chunk, progress, len(rows)*len(adapters))
-        out.append(judge(tasks, [said[stage, t.task_id] for t in tasks], *keys).assign(system=f'{stage}+calc+sampled'))
+    asked = [(t.task_id, r['prompt']) for t, r in zip(tasks, rows)]
+    how, model = dict(temperature=temperature, seed=seed), run/'model/tiny' if size == 'tiny' else size
+    for k, (stage, adapter) in enumerate(adapters.items()):
+        own = _answerer(model, adapter, max_new_tokens, **how)
+        texts = _ask_rest(run/'sampled.jsonl', stage, asked, dict(adapter=_hash(adapter), max_new_tokens=max_new_tokens, **how),
+                          lambda prompts: answer(stage, prompts) if answer else own(prompts, True), chunk,
+                          lambda n: progress and progress(k*len(rows) + n, len(rows)*len(adapters)))
+        out.append(judge(tasks, texts, *keys).assign(system=f'{stage}+calc+sampled'))
     frame = pd.concat(out, ignore_index=True)
     save_frame(done, frame, source=tasks[0].source, licence='as the data')
     return frame
@@ -125,27 +164,6 @@ def run_adapters(run:Path, state:dict)->dict:   # name -> folder
     "Find what a run trained, and its arms."
     own = {s: run/state['stages'][s]['adapter'] for s in ('sft', 'grpo') if state['stages'].get(s, {}).get('adapter')}
     return own | {p.parent.name: p for p in sorted(run.glob('arms/*/adapter'))}
-
-def _said(file)->dict:
-    "Read the replies that are written down already: (mode, task_id) -> text."
-    return {(r['mode'], r['task_id']): r['text'] for r in read_log(file)} if Path(file).exists() else {}
-
-def _ask_rest(file, mode:str, prompts:dict, said:dict, answer, chunk:int, progress, total:int)->None:
-    "Ask what has not been answered, chunk by chunk, writing every reply down as it comes."
-    todo = [i for i in prompts if (mode, i) not in said]
-    for part in (todo[i:i + chunk] for i in range(0, len(todo), chunk)):
-        for task_id, text in zip(part, answer([prompts[i] for i in part]), strict=True):
-            append_row(file, dict(mode=mode, task_id=task_id, text=text)); said[mode, task_id] = text
-        if progress: progress(len(said), total)
-
-def _sampler(run:Path, state:dict, temperature:float, max_new_tokens:int):
-    "Sample with the adapters of a run, one model in memory at a time."
-    loaded = {}
-    def answer(stage, prompts):
-        from cortex.models import generate, load_model
-        if stage not in loaded: loaded.clear(); loaded[stage] = load_model(run/'model/tiny' if state['config']['size'] == 'tiny' else state['config']['size'], run_adapters(run, state)[stage])
-        return [c.text for c in generate(*loaded[stage], prompts, max_new_tokens, temperature, calculator=True, seed=state['config']['seed'])]
-    return answer
 
 # %% ../nbs/16c_evidence.ipynb #c28fef68
 def draw_test(
@@ -177,36 +195,18 @@ def bench_adapter(
 )->dict:                           # system -> judged rows; systems: 'model' and 'model+calc'
     "Let one adapter answer the questions, plain and with the calculator, and judge the replies."
     check_names([engine], ('generate', 'vllm'), 'engine')
-    if answer is None: answer = (_vllm_answerer if engine == 'vllm' else _answerer)(model, adapter, max_new_tokens)
-    file, tasks = Path(out)/'replies.jsonl', [p['task'] for p in problems]
-    said, keys = _said(file), [[p[k] for p in problems] for k in ('outcome', 'sigma')]
-    for mode in ('model', 'model+calc'): _ask_rest(file, mode, {t.task_id: t.prompt for t in tasks}, said, lambda prompts: answer(prompts, mode == 'model+calc'), chunk, progress, 2*len(tasks))
-    return {mode: judge(tasks, [said[mode, t.task_id] for t in tasks], *keys) for mode in ('model', 'model+calc')}
-
-def _answerer(model, adapter, max_new_tokens:int):
-    "Answer with a model loaded at the first question."
-    loaded = []
-    def answer(prompts, calc):
-        from cortex.models import generate, load_model
-        if not loaded: loaded.extend(load_model(model, adapter))
-        return [c.text for c in generate(*loaded, prompts, max_new_tokens, calculator=calc)]
-    return answer
-
-def _vllm_answerer(model, adapter, max_new_tokens:int):
-    "Answer by vLLM, from weights merged at the first question."
-    loaded = []
-    def answer(prompts, calc):
-        from cortex.models import load_model
-        from cortex.rollouts import start_vllm, vllm_generate
-        if not loaded:
-            net, tok = load_model(model, adapter)
-            with tempfile.TemporaryDirectory() as d:
-                net.save_pretrained(d); tok.save_pretrained(d); loaded.extend((start_vllm(d, tok, rows=48), tok))
-        return [c.text for c in vllm_generate(*loaded, prompts, max_new_tokens, calculator=calc)]
-    return answer
+    answer = answer or _answerer(model, adapter, max_new_tokens, engine)
+    file, tasks, modes, texts = Path(out)/'replies.jsonl', [p['task'] for p in problems], ('model', 'model+calc'), {}
+    keys = [[p[k] for p in problems] for k in ('outcome', 'sigma')]
+    by = dict(model=_hash(model), adapter=_hash(adapter), max_new_tokens=max_new_tokens, engine=engine)
+    for k, mode in enumerate(modes):
+        texts[mode] = _ask_rest(file, mode, [(t.task_id, t.prompt) for t in tasks], by, lambda prompts: answer(prompts, mode == 'model+calc'), chunk,
+                                lambda n: progress and progress(k*len(tasks) + n, len(modes)*len(tasks)))
+    return {mode: judge(tasks, texts[mode], *keys) for mode in modes}
 
 # %% ../nbs/16c_evidence.ipynb #e244f897
-PROMISES = (('model', 'citations', .97), ('model', 'supported', 0), ('model', 'steps', 0), ('model+calc', 'supported', .97), ('model+calc', 'steps', .90))   # 0: shown, not promised
+# 0: shown, not promised
+PROMISES = (('model', 'citations', .97), ('model', 'supported', 0), ('model', 'steps', 0), ('model+calc', 'supported', .97), ('model+calc', 'steps', .90))
 
 def check_promises(
     judged:dict,             # of `bench_adapter`

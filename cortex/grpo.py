@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Callable
 from .artifacts import CortexError, append_row, content_hash, read_log
 from .models import encode_prompts, generate, load_model, make_tiny, quiet
-from .recipes import GRPORecipe, make_recipe
+from .recipes import GRPORecipe
 from .engines import choose_engine, open_policy
 from .curves import save_curves
 from .ranks import first_only, rank, world_size
-from .rollouts import GenerateRollout, Rollout, check_gap, choose_rollout, make_rollout, merge_into, sync_gap
-from .sft import (close_training, hold_folder, last_checkpoint, make_watcher, name_no_memory, open_training, run_trainer, tracked, trainer_settings,
+from .rollouts import GenerateRollout, Rollout, check_gap, choose_rollout, make_rollout, sync_gap
+from .sft import (check_messages, close_training, heed_sigterm, hold_folder, last_checkpoint, make_watcher, name_no_memory, open_training, run_trainer,
+                        tracked, trainer_settings,
                         SFTRecipe, train_sft)
 
 # %% ../nbs/13_grpo.ipynb #f39f8a6f
@@ -68,7 +69,8 @@ def aim_rows(
     "Put the recipe's target in the place of the outcome."
     if recipe.target == 'outcome': return list(rows)
     if lacking := [i for i, r in enumerate(rows) if 'expected' not in r]:
-        raise CortexError(f"target='expected' needs a column `expected`: {len(lacking)} of {len(rows)} rows lack it, the first is row {lacking[0]}. Make the rows with it, or take target='outcome'")
+        raise CortexError(f"target='expected' needs a column `expected`: {len(lacking)} of {len(rows)} rows lack it, the first is row {lacking[0]}. Make the "
+                          "rows with it, or take target='outcome'")
     return [{**r, 'outcome': r['expected']} for r in rows]
 
 # %% ../nbs/13_grpo.ipynb #06fea3c8
@@ -83,15 +85,15 @@ def check_questions(
     if not rows: raise CortexError("no questions to learn from: give rows with a prompt")
     needed = ['task'] if hasattr(reward, 'components') else []
     for i, r in enumerate(rows):
-        p = r.get('prompt')
-        if not (isinstance(p, list) and p and all(isinstance(m, dict) and 'role' in m and 'content' in m for m in p)):
-            raise CortexError(f"row {i}: prompt must be a list of chat messages with role and content, got {str(p)[:60]!r}")
+        check_messages(r, i, ('prompt',))
         for k in needed:
-            if not r.get(k): raise CortexError(f"row {i} has no {k!r}, which the reward {reward.__name__!r} needs: give rows as `cortex.dataset.to_grpo` lays them out")
+            if not r.get(k):
+                raise CortexError(f"row {i} has no {k!r}, which the reward {reward.__name__!r} needs: give rows as `cortex.dataset.to_grpo` lays them out")
     if not (tok and context): return
     lengths = list(map(len, encode_prompts(tok, [r['prompt'] for r in rows]))); worst = max(range(len(rows)), key=lengths.__getitem__)
     if lengths[worst] + recipe.max_new_tokens > context:
-        raise CortexError(f"row {worst}: a prompt of {lengths[worst]} tokens and a reply of {recipe.max_new_tokens} do not fit into the model's {context}: lower max_new_tokens, or drop the row")
+        raise CortexError(f"row {worst}: a prompt of {lengths[worst]} tokens and a reply of {recipe.max_new_tokens} do not fit into the model's {context}: "
+                          "lower max_new_tokens, or drop the row")
 
 # %% ../nbs/13_grpo.ipynb #2d91525a
 @dataclass(frozen=True)
@@ -150,8 +152,10 @@ def judge_signal(
     spreads, paid = group_spreads(rewards, group_size), [r for r in rewards if r is not None]
     zero, reasons = sum(s < 1e-6 for s in spreads)/len(spreads), []
     if not paid: reasons.append("no reward applies to any reply: check the columns the reward needs")
-    elif zero == 1: reasons.append(f"every group earns the same ({statistics.fmean(paid):.3f}): nothing to learn; train longer with SFT, or raise the temperature")
-    elif statistics.fmean(spreads) < 1e-3: reasons.append(f"rewards differ by {statistics.fmean(spreads):.1e} within a group: noise; use a reward that tells replies apart")
+    elif zero == 1:
+        reasons.append(f"every group earns the same ({statistics.fmean(paid):.3f}): nothing to learn; train longer with SFT, or raise the temperature")
+    elif statistics.fmean(spreads) < 1e-3:
+        reasons.append(f"rewards differ by {statistics.fmean(spreads):.1e} within a group: noise; use a reward that tells replies apart")
     if truncated > .9: reasons.append(f"{truncated:.0%} of the replies are cut off, and those carry no loss: raise max_new_tokens, or train longer with SFT")
     return Preflight(not reasons, tuple(reasons), statistics.fmean(paid) if paid
                      else math.nan, statistics.fmean(spreads), zero, truncated, len(spreads), part_means(parts),
@@ -363,7 +367,8 @@ def make_reward(
         texts, step, last = [c[0]['content'] for c in completions], trainer_state.global_step + 1, rollout.last
         totals, parts = pay_replies(reward, prompts, texts, columns)
         if bad := [i for i, t in enumerate(totals) if t is not None and not math.isfinite(t)]:
-            raise CortexError(f"the reward paid {totals[bad[0]]} for reply {bad[0]} of step {step}, {texts[bad[0]][:80]!r}: a reward must be a number, or None where it does not apply")
+            raise CortexError(f"the reward paid {totals[bad[0]]} for reply {bad[0]} of step {step}, {texts[bad[0]][:80]!r}: a reward must be a number, or None "
+                              "where it does not apply")
         keep.clear(); keep.update(_step_figures(totals, parts, last, group_size), rollout_seconds=rollout.seconds)
         for i, t in enumerate(texts if rank() == 0 else []):
             append_row(samples, dict(step=step, i=i, group=i//group_size, task_id=task_id[i] if task_id else None, text=t, reward=totals[i],
@@ -560,12 +565,13 @@ def train_grpo(
     "Train an adapter on rewards with TRL."
     reward, model = recipe_reward(recipe) if reward is None else reward, recipe.size if model is None else model
     if out is None: raise CortexError("give `out`, the folder of this training")
-    if recipe.patience and not valid_rows: raise CortexError(f"patience={recipe.patience} counts looks at validation questions, and there are none: give valid_rows, or patience=None")
+    if recipe.patience and not valid_rows:
+        raise CortexError(f"patience={recipe.patience} counts looks at validation questions, and there are none: give valid_rows, or patience=None")
     check_questions(rows, recipe, reward); rows, out = aim_rows(rows, recipe), Path(out)
     if valid_rows: check_questions(valid_rows, recipe, valid_reward or reward)
     engine = choose_engine(recipe, machine); choice = choose_rollout(recipe, engine)
     for x in (engine, choice): logging.getLogger('cortex').info('GRPO: %s', x)
-    with hold_folder(out):
+    with hold_folder(out), heed_sigterm():
         config = _config(rows, recipe, reward, model, adapter, valid_rows)
         if result := open_training(out, config, resume, dict(engine=str(engine), rollout=str(choice))): return result
         if rank() == 0 and last_checkpoint(out) is None: _forget(out)

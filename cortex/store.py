@@ -10,7 +10,7 @@ __all__ = ['KEYS', 'STORED', 'LONGEST', 'SHIFT', 'USUAL_DAYS', 'LEAST_DAYS', 'UN
            'open_market']
 
 # %% ../nbs/02c_store.ipynb #491c2660
-import contextlib, csv, io, json, math, os, time, unicodedata
+import contextlib, csv, json, math, os, time, unicodedata
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import combinations

@@ -42,11 +42,13 @@ def as_distribution(
     "Turn what was written about one setting into a distribution."
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
     form = f'{name} is {str(given)[:80]!r}: give a list of values, or a range such as {{"low": 1, "high": 8}}, with "log": true where factors matter'
-    if isinstance(given, (list, tuple)) and given and all(isinstance(v, (str, int, float)) for v in given): return CategoricalDistribution(list(dict.fromkeys(given)))
+    if isinstance(given, (list, tuple)) and given and all(isinstance(v, (str, int, float)) for v in given):
+        return CategoricalDistribution(list(dict.fromkeys(given)))
     if not isinstance(given, dict) or not {'low', 'high'} <= set(given) <= {'low', 'high', 'log', 'step'}: raise CortexError(form)
     if kind not in (int, float): raise CortexError(f'{name} has no range: give a list of values')
     if not all(isinstance(given[k], (int, float)) and math.isfinite(given[k]) for k in ('low', 'high')): raise CortexError(form)
-    if kind is int and any(given[k] != int(given[k]) for k in ('low', 'high')): raise CortexError(f'{name} takes whole numbers, not {given["low"]} to {given["high"]}')
+    if kind is int and any(given[k] != int(given[k]) for k in ('low', 'high')):
+        raise CortexError(f'{name} takes whole numbers, not {given["low"]} to {given["high"]}')
     try: return (IntDistribution if kind is int else FloatDistribution)(**given)
     except (TypeError, ValueError) as e: raise CortexError(f'{name}: {e}') from None
 
@@ -57,8 +59,10 @@ def read_space(
 )->dict:             # setting -> Optuna's distribution
     "Check the names of a space, and turn its ranges into distributions."
     known = searchable(stage)
-    if not isinstance(space, dict) or not space: raise CortexError('the space names no setting to search: for example {"lr": {"low": 1e-6, "high": 5e-6, "log": true}}')
-    if stage == 'grpo' and 'batch' in space: raise CortexError('batch only cuts a step of GRPO into passes, the result is the same: search groups and group_size')
+    if not isinstance(space, dict) or not space:
+        raise CortexError('the space names no setting to search: for example {"lr": {"low": 1e-6, "high": 5e-6, "log": true}}')
+    if stage == 'grpo' and 'batch' in space:
+        raise CortexError('batch only cuts a step of GRPO into passes, the result is the same: search groups and group_size')
     return {n: as_distribution(n, space[n], known[n]) for n in check_names(space, known, f'setting that {stage} can search')}
 
 # %% ../nbs/13b_sweeps.ipynb #c01e86b1
@@ -77,7 +81,8 @@ def space_from_text(
         if not (name and eq and said): raise CortexError(f'{item!r}: write NAME=LOW..HIGH, NAME=LOW..HIGH:log, or NAME=A,B,C')
         if name in space: raise CortexError(f'{name} is given twice: once is enough')
         low, dots, high = said.removesuffix(':log').partition('..')
-        space[name] = dict(low=value(low), high=value(high), **(dict(log=True) if said.endswith(':log') else {})) if dots else [value(x.strip()) for x in said.split(',')]
+        space[name] = dict(low=value(low), high=value(high),
+                           **(dict(log=True) if said.endswith(':log') else {})) if dots else [value(x.strip()) for x in said.split(',')]
     return space
 
 # %% ../nbs/13b_sweeps.ipynb #14613ee5
@@ -91,7 +96,8 @@ def default_space(
     big = 1e-6 <= recipe.lr <= 5e-6
     weights = full_weights(recipe)
     heaviest = sorted(weights, key=weights.get, reverse=True)[:3]
-    return dict(lr=dict(low=1e-6, high=5e-6, log=True) if big else around(recipe.lr, 4), groups=halves(recipe.groups, 1), group_size=halves(recipe.group_size, 2),
+    return dict(lr=dict(low=1e-6, high=5e-6, log=True) if big else around(recipe.lr, 4), groups=halves(recipe.groups, 1),
+                group_size=halves(recipe.group_size, 2),
                 reward_scale=around(recipe.reward_scale), **{f'weights.{n}': around(weights[n]) for n in heaviest})
 
 def full_weights(
@@ -163,16 +169,16 @@ def row_losses(
 )->list[float]:        # (N,) nats per token of the reply
     "Compute the mean negative log-likelihood of each row's reply."
     import torch
-    text = lambda m, **kw: tok.apply_chat_template(m, tokenize=False, **kw)
-    heads = tok([text(r['prompt'], add_generation_prompt=True) for r in rows], add_special_tokens=False).input_ids
-    wholes = tok([text(r['prompt'] + r['completion']) for r in rows], add_special_tokens=False).input_ids
-    losses = [math.nan]*len(rows)
-    order = sorted(range(len(rows)), key=lambda i: len(wholes[i]))
+    from cortex.sft import encode_rows
+    table, losses = encode_rows(rows, tok, 10**9), [math.nan]*len(rows)   # the very tokens that training sees
+    order = sorted(range(len(rows)), key=lambda i: len(table[i]['input_ids']))
     for part in (order[i:i + batch] for i in range(0, len(rows), batch)):
-        ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(wholes[i]) for i in part], batch_first=True).to(net.device)   # (B, T), padded on the right
+        fill = lambda key, pad: torch.nn.utils.rnn.pad_sequence([torch.tensor(table[i][key]) for i in part], batch_first=True, padding_value=pad)
+        ids, labels = fill('input_ids', 0).to(net.device), fill('labels', -100)[:, 1:].to(net.device)                # (B, T), (B, T-1)
         with torch.no_grad(): logp = torch.log_softmax(net(input_ids=ids, use_cache=False).logits[:, :-1].float(), -1)
-        nll = -logp.gather(2, ids[:, 1:, None]).squeeze(2)                                                              # (B, T-1)
-        for k, i in enumerate(part): losses[i] = float(nll[k, len(heads[i]) - 1:len(wholes[i]) - 1].mean())
+        known = labels != -100
+        nll = -logp.gather(2, labels.clamp(min=0)[..., None]).squeeze(2)*known
+        for i, loss in zip(part, (nll.sum(1)/known.sum(1)).tolist()): losses[i] = loss
     return losses
 
 # %% ../nbs/13b_sweeps.ipynb #7f6f38f8
@@ -228,9 +234,11 @@ def open_study(
     path = Path(folder)/STUDY; url = URL.create('sqlite', database=str(path)).render_as_string()
     try:
         with quiet_optuna():
-            return optuna.create_study(storage=optuna.storages.RDBStorage(url, engine_kwargs=dict(connect_args=dict(timeout=60))), study_name='sweep', load_if_exists=True,
+            return optuna.create_study(storage=optuna.storages.RDBStorage(url, engine_kwargs=dict(connect_args=dict(timeout=60))), study_name='sweep',
+                                       load_if_exists=True,
                                        direction='maximize' if higher else 'minimize', pruner=optuna.pruners.MedianPruner(n_startup_trials=4))
-    except (DatabaseError, RuntimeError) as e: raise CortexError(f"{path} cannot be read as a study ({str(e).splitlines()[0][:100]}): delete the folder, or name another") from None
+    except (DatabaseError, RuntimeError) as e:
+        raise CortexError(f"{path} cannot be read as a study ({str(e).splitlines()[0][:100]}): delete the folder, or name another") from None
 
 # %% ../nbs/13b_sweeps.ipynb #2ba16349
 def counted(
@@ -238,7 +246,8 @@ def counted(
 )->list:    # Optuna's frozen trials
     "List the trials that are done with: finished, pruned, or failed for a reason."
     from optuna.trial import TrialState as S
-    return [t for t in study.get_trials(deepcopy=False) if 'recipe' in t.user_attrs and (t.state in (S.COMPLETE, S.PRUNED) or t.state == S.FAIL and 'why' in t.user_attrs)]
+    return [t for t in study.get_trials(deepcopy=False) if 'recipe' in t.user_attrs and (t.state in (S.COMPLETE,
+            S.PRUNED) or t.state == S.FAIL and 'why' in t.user_attrs)]
 
 def queue_again(
     study,
@@ -367,12 +376,15 @@ class Sweep:
         w, n = self.winner, self.table.state.value_counts()
         head = f"{len(self.table)} trials ({', '.join(f'{c} {s}' for s, c in n.items())}); best {self.objective} {w.value:.4g} in trial {w.trial}"
         if w.verdict == 'base': tail = 'the recipe it began with; no other did better'
-        else: tail = f"gain over the recipe it began with {w.gain:.4g}" + (f' [{w.gain_lo:.4g}, {w.gain_hi:.4g}]' if math.isfinite(w.gain_lo) else ' (no interval: too few dates)') + f': {w.verdict}'
+        else:
+            tail = f"gain over the recipe it began with {w.gain:.4g}" + (f' [{w.gain_lo:.4g}, {w.gain_hi:.4g}]'
+                    if math.isfinite(w.gain_lo) else ' (no interval: too few dates)') + f': {w.verdict}'
         return f"{head}, {tail}.\nThe winner is the best of {n['finished']} on these very rows, so its value flatters it: judge it on rows the sweep never saw." + (f'\n{self.note}' if self.note else '')
     def __repr__(self): return str(self)
     def _repr_html_(self):
         from html import escape
-        return f"<p>{escape(str(self)).replace(chr(10), '<br>')}</p>" + self.table.drop(columns='recipe').to_html(index=False, escape=True, float_format='{:.4g}'.format, na_rep='')
+        return f"<p>{escape(str(self)).replace(chr(10), '<br>')}</p>" + self.table.drop(columns='recipe').to_html(index=False, escape=True,
+                float_format='{:.4g}'.format, na_rep='')
 
 # %% ../nbs/13b_sweeps.ipynb #e62bd628
 _LOOK = dict(finished=('o', '#1d4ed8'), pruned=('v', '#9ca3af'), failed=('x', '#dc2626'))
@@ -477,7 +489,8 @@ def search(
             keep_best(study, folder)
             last = counted(study)[-1]
             told = last.user_attrs.get('why') or (f'{objective} {last.value:.4g}' if last.value is not None else '')
-            say(f"trial {n + 1} of {trials}: {state}, {told}" + ''.join(f', {k} {v:.3g}' if isinstance(v, float) else f', {k} {v}' for k, v in trial.params.items()))
+            say(f"trial {n + 1} of {trials}: {state}, {told}" + ''.join(f', {k} {v:.3g}' if isinstance(v, float) else f', {k} {v}' for k,
+                                                                        v in trial.params.items()))
         best = trial_recipe(base, study.best_trial.params)
         out = Sweep(folder, base, best, sweep_table(study, dates, horizon), objective, higher, note)
         out.table.to_csv(folder/'trials.csv', index=False)
@@ -498,7 +511,8 @@ def fit_sft(
         every = max(1, math.ceil(count_steps(recipe, len(rows))/looks)) if looks else None
         def log(**row):
             if looks and row.get('eval_loss') is not None and row['step'] % every == 0: look(row['step']//every, row['eval_loss'])
-        result = train_sft(rows, replace(recipe, eval_every=every, patience=recipe.patience if every else None), folder, valid_rows if looks else None, log=log, model=model)
+        result = train_sft(rows, replace(recipe, eval_every=every, patience=recipe.patience if every else None), folder, valid_rows if looks else None, log=log,
+                           model=model)
         return measure(*open_trained(model, result), valid_rows)
     return fit
 
@@ -530,7 +544,8 @@ def fit_grpo(
         every = max(1, math.ceil(recipe.steps/looks)) if looks else None
         def log(**row):
             if looks and row.get('valid_reward') is not None and row['step'] and row['step'] % every == 0: look(row['step']//every, row['valid_reward'])
-        result = train_grpo(rows, replace(recipe, eval_every=every, patience=recipe.patience if every else None), reward or recipe_reward(recipe), folder, model, adapter, log=log,
+        result = train_grpo(rows, replace(recipe, eval_every=every, patience=recipe.patience if every else None), reward or recipe_reward(recipe), folder,
+                            model, adapter, log=log,
                             **(dict(valid_rows=valid_rows, valid_reward=yardstick) if looks else {}))
         return measure(*open_trained(model, result), valid_rows)
     return fit
@@ -545,14 +560,17 @@ def check_apart(
     if not valid_rows: raise CortexError('no validation rows: a sweep chooses by them, and may not choose by what it trained on')
     known = {content_hash(r.get('prompt')) for r in rows}
     if both := [i for i, r in enumerate(valid_rows) if content_hash(r.get('prompt')) in known]:
-        raise CortexError(f'{len(both)} of {len(valid_rows)} validation rows ask what a training row asks, the first is row {both[0]}: a sweep would reward learning by heart. Split by date first')
+        raise CortexError(f'{len(both)} of {len(valid_rows)} validation rows ask what a training row asks, the first is row {both[0]}: a sweep would reward '
+                          'learning by heart. Split by date first')
 
 # %% ../nbs/13b_sweeps.ipynb #867b1f5c
 def sweep_config(base:Recipe, rows:list, valid_rows:list, space:dict, objective:str, looks:int, model, adapter, reward)->dict:
     "Lay out what defines a sweep, for the check that a folder is continued with the same."
     from optuna.distributions import distribution_to_json
-    return dict(stage=base.stage, recipe=asdict(base), space={n: json.loads(distribution_to_json(d))['attributes'] for n, d in space.items()}, rows=content_hash(rows),
-                valid_rows=content_hash(valid_rows), objective=objective, looks=looks, model=Path(str(model)).name, adapter=content_hash(Path(adapter)) if adapter else None,
+    return dict(stage=base.stage, recipe=asdict(base), space={n: json.loads(distribution_to_json(d))['attributes'] for n, d in space.items()},
+                rows=content_hash(rows),
+                valid_rows=content_hash(valid_rows), objective=objective, looks=looks, model=Path(str(model)).name,
+                adapter=content_hash(Path(adapter)) if adapter else None,
                 reward=getattr(reward, '__name__', None) or (str(reward) if reward else None))
 
 # %% ../nbs/13b_sweeps.ipynb #fb2adcc8
@@ -585,9 +603,11 @@ def sweep(
     if not find_spec('optuna'): raise CortexError("a sweep needs optuna, which is not installed: pip install \"cortex-1[train]\"")
     base, out, model = base_recipe, Path(out), model or base_recipe.size
     if base.stage != stage: raise CortexError(f'the recipe is one for {base.stage!r}, the sweep one for {stage!r}')
-    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1: raise CortexError(f'trials is {trials}: at least 1, of which the first is the recipe itself')
+    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
+        raise CortexError(f'trials is {trials}: at least 1, of which the first is the recipe itself')
     check_apart(rows, valid_rows); dists = read_space(space or default_space(base), stage); check_space(base, dists)
-    if reward is not None and (w := [n for n in dists if n.startswith('weights.')]): raise CortexError(f'{w[0]} is searched, but a reward of your own has no such weights: leave one of the two out')
+    if reward is not None and (w := [n for n in dists if n.startswith('weights.')]):
+        raise CortexError(f'{w[0]} is searched, but a reward of your own has no such weights: leave one of the two out')
     name = objective.__name__ if objective else dict(sft='validation loss', grpo='validation reward')[stage]
     config = sweep_config(base, rows, valid_rows, dists, name, looks, model, adapter, reward)
     run = RunFolder.open(out, config, resume=resume and (out/'run.json').is_file())

@@ -12,7 +12,7 @@ import json, math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from .artifacts import CortexError, atomic_write, load_rows, read_log
+from .artifacts import CortexError, load_rows, read_log
 from .recipes import Recipe, load_recipe, make_recipe, read_json
 
 # %% ../nbs/13e_training.ipynb #d8f6ddee
@@ -78,12 +78,28 @@ def check_columns(
     stage:str,    # 'sft' or 'grpo'
     where,        # for the message
 )->list:          # the same rows
-    "Raise when a column is missing that the stage cannot do without."
+    "Raise when a column that the stage cannot do without is missing, or is of another shape."
+    from cortex.sft import check_messages
     if not rows: raise CortexError(f'{where}: no rows')
     for i, r in enumerate(rows):
         if lost := [c for c in NEEDS[stage] if not r.get(c)]:
-            raise CortexError(f"{where}, row {i}: no {' and no '.join(lost)}; {stage} needs {' and '.join(NEEDS[stage])}, and there are {', '.join(map(str, list(r)[:8]))}")
+            raise CortexError(f"{where}, row {i}: no {' and no '.join(lost)}; {stage} needs {' and '.join(NEEDS[stage])}, and there are "
+                              f"{', '.join(map(str, list(r)[:8]))}")
+        try: check_messages(r, i, tuple(k for k in NEEDS[stage] if k != 'task'))
+        except CortexError as e: raise CortexError(f'{where}, {e}') from None
+        if stage == 'grpo': _check_task(r, f'{where}, row {i}')
     return rows
+
+def _check_task(row:dict, where:str)->None:
+    "Raise unless a row holds a task that its reward can judge, and numbers to judge it by."
+    from cortex.tasks import Task
+    try: Task.from_json(row['task'])
+    except (ValueError, KeyError, TypeError):
+        raise CortexError(f"{where}: {str(row['task'])[:60]!r} is no task: give rows as `cortex.dataset.to_grpo` lays them out") from None
+    for k in ('outcome', 'sigma'):
+        x = row.get(k)
+        if x is not None and not (isinstance(x, (int, float)) and math.isfinite(x)):
+            raise CortexError(f"{where}: {k} must be a finite number or null, got {str(x)[:40]!r}")
 
 # %% ../nbs/13e_training.ipynb #f82c6471
 def hold_out(
@@ -129,7 +145,8 @@ class Rows:
     valid:list    # may be empty
     name:str      # for the plan
 
-    def __str__(self): return f"{len(self.train):,} rows of {self.name}" + (f", {len(self.valid):,} more to validate on" if self.valid else ', none to validate on')
+    def __str__(self):
+        return f"{len(self.train):,} rows of {self.name}" + (f", {len(self.valid):,} more to validate on" if self.valid else ', none to validate on')
 
 def find_rows(
     source:str,              # 'simulated', a dataset folder, a run folder, or a file
@@ -147,7 +164,8 @@ def find_rows(
         train, own = check_columns(tables.get('train', []), stage, f'{path}, table {stage}'), tables.get('validation', [])
         if not own and held is None: train, own = hold_out(train)
     elif path.is_dir():
-        if not (path/'tables'/f'{stage}.jsonl').is_file(): raise CortexError(f'{path}: neither a dataset (no manifest.json) nor a run (no tables/{stage}.jsonl)')
+        if not (path/'tables'/f'{stage}.jsonl').is_file():
+            raise CortexError(f'{path}: neither a dataset (no manifest.json) nor a run (no tables/{stage}.jsonl)')
         asked = path/'tables'/f'{stage}_valid.jsonl'
         train, own = read_table(path/'tables'/f'{stage}.jsonl'), read_table(asked) if asked.is_file() else []
     else: train, own = check_columns(read_table(_file(source)), stage, source), []
@@ -155,7 +173,8 @@ def find_rows(
 
 def _file(path:str)->Path:
     "Check that a file is there."
-    if not Path(path).is_file(): raise CortexError(f"{path}: no such file; give 'simulated', a folder that cortex synthesize or cortex run wrote, or a .jsonl or .parquet file")
+    if not Path(path).is_file():
+        raise CortexError(f"{path}: no such file; give 'simulated', a folder that cortex synthesize or cortex run wrote, or a .jsonl or .parquet file")
     return Path(path)
 
 # %% ../nbs/13e_training.ipynb #a12a5542
@@ -204,7 +223,8 @@ def step_line(
     "Write a log row as a line."
     first = ('loss', 'eval_loss', 'reward', 'valid_reward', 'valid_coverage', 'frac_zero_spread', 'grad_norm', 'tokens_per_s', 'seconds')
     keys = [k for k in row if k != 'step'] if verbose else [k for k in first if k in row]
-    return f"step {row.get('step', 0):>4}  " + '  '.join(f'{k} {row[k]:.4g}' if isinstance(row[k], float) else f'{k} {row[k]}' for k in keys if row[k] is not None)
+    return f"step {row.get('step', 0):>4}  " + '  '.join(f'{k} {row[k]:.4g}' if isinstance(row[k],
+            float) else f'{k} {row[k]}' for k in keys if row[k] is not None)
 
 def step_teller(
     say:Callable,      # takes lines
@@ -251,8 +271,10 @@ def train_recipe(
     if recipe.stage == 'sft':
         from cortex.sft import train_sft
         return train_sft(rows.train, recipe, out, valid, resume, log=log, model=model)
+    from cortex.engines import choose_engine
     from cortex.grpo import preflight, recipe_reward, train_grpo
-    reward = recipe_reward(recipe)
+    from cortex.rollouts import choose_rollout
+    reward = recipe_reward(recipe); choose_rollout(recipe, choose_engine(recipe))   # what cannot be had is refused before anything is loaded
     if not (resume and (out/'training.json').exists()):
         check = preflight(rows.train, recipe, reward, model, adapter); say('preflight: ' + str(check).splitlines()[0])
         if not check.ok: raise CortexError('these rewards give nothing to learn from: ' + '; '.join(check.reasons))
@@ -265,7 +287,8 @@ def result_lines(
     "Say how a training ended."
     done = f"{result['steps']} of {result['planned']} steps" + (f", continued from {result['resumed_from']}" if result.get('resumed_from') else '')
     done += f", {result['cut']} left out for lack of time" if result.get('cut') else ', stopped early' if result.get('stopped') or result.get('stopped_early') else ''
-    names = dict(loss='loss', eval_loss='validation loss', tokens_per_s='tokens/s', first_reward='first reward', last_reward='last reward', best_step='best step', engine='', rollout='')
+    names = dict(loss='loss', eval_loss='validation loss', tokens_per_s='tokens/s', first_reward='first reward', last_reward='last reward',
+                 best_step='best step', engine='', rollout='')
     figures = [f'{text} {v:.4g}' if isinstance(v, float) else f'{text} {v}'.strip() for k, text in names.items() if (v := result.get(k)) is not None]
     return [done, ', '.join(figures), f"{'model' if result.get('model') else 'adapter'}: {result.get('model') or result.get('adapter')}"]
 
@@ -295,7 +318,8 @@ def plan_launch(
     check_launch(recipe, launcher, devices, nodes)
     one = MACHINES[machine] if isinstance(machine, str) else machine or (MACHINES['8x80gb'] if launch_kind(dry) == 'cuda' else this_machine())
     plan = plan_recipe(recipe, rows, replace(one, devices=devices*nodes), model, price)
-    return replace(plan, memory=launch_memory(recipe, launcher, devices*nodes, available=one.memory_each), notes=(*plan.notes, *launch_notes(recipe, launcher, devices*nodes)))
+    return replace(plan, memory=launch_memory(recipe, launcher, devices*nodes, available=one.memory_each),
+                   notes=(*plan.notes, *launch_notes(recipe, launcher, devices*nodes)))
 
 # %% ../nbs/13e_training.ipynb #f4c05e60
 def launch_recipe(

@@ -24,7 +24,7 @@ def test_ask_shows_the_question_and_the_verdicts(made):
 
 @pytest.mark.parametrize('args, said', [(('--chain', 'neer'), "No chain is called 'neer'. Nearest: near"), (('--adapter', 'cortex-9'), "no released adapter is called 'cortex-9'"),
                                         (('--date', '2031-01-01'), 'near has no row for 2031-01-01'), (('--kind', 'market.fortune'), 'market.fortune'),
-                                        (('--data', 'nowhere'), 'nowhere'), (('--target', 'moon'), 'moon'), (('--horizon', '0'), 'horizons is (0,)')])
+                                        (('--data', 'nowhere'), 'nowhere'), (('--target', 'moon'), 'moon'), (('--horizon', '3'), 'horizon=3: questions look 1, 7, 30 days ahead')])
 def test_what_cannot_be_asked_is_one_line(made, args, said):
     done = cortex('ask', '--size', made/'tiny', *(() if '--adapter' in args else ('--adapter', made/'adapter')), *args)
     assert done.returncode == 2 and said in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr

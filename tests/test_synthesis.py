@@ -346,6 +346,7 @@ CONTEXT.set_forkserver_preload(['test_synthesis'])
 
 def _work(url, n, folder, accepted, kw, teacher):
     "Run in a process of its own: synthesize, and note each reply that was reported as safe."
+    signal.signal(signal.SIGINT, signal.default_int_handler)   # tests that a script runs in the background inherit the signal ignored
     out = os.open(accepted, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     note = lambda trace: os.write(out, (json.dumps([trace.request, trace.text]) + '\n').encode())
     os.dup2(os.open(str(accepted) + '.out', os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1); os.dup2(1, 2)
