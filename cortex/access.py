@@ -215,6 +215,7 @@ class KeyRing:
     def _read(self)->tuple:
         "Read the file; raise `CortexError` with its name if that fails."
         try: entries = read_keys(self.path.read_text(encoding='utf-8'))
+        except FileNotFoundError: raise CortexError(f"{self.path.name}: No such file. Make one with: cortex key FILE NAME") from None
         except (OSError, ValueError) as e: raise CortexError(f"{self.path.name}: {e if isinstance(e, CortexError) else getattr(e, 'strerror', None) or 'not UTF-8'}") from None
         self.reads += 1
         return entries

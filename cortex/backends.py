@@ -6,7 +6,7 @@
 __all__ = ['Ask', 'Written', 'TextPieces', 'Backend', 'ScriptedBackend', 'leave_early', 'hash_weights', 'Row', 'take_batch',
            'decode_rows', 'fitting_prompt', 'LocalBackend', 'Server', 'upstream_problem', 'read_events', 'said_in',
            'Answer', 'Servers', 'opened', 'read_status', 'stream_tokens', 'write_row', 'write_chat', 'merge_streams',
-           'VLLMBackend', 'tiny_texts', 'describe_model', 'open_backend']
+           'same_tokens', 'VLLMBackend', 'tiny_texts', 'describe_model', 'open_backend']
 
 # %% ../nbs/15a_backends.ipynb #5119e22f
 import asyncio, contextlib, hashlib, json, os, re, threading, time
@@ -201,7 +201,8 @@ def fitting_prompt(
         raise Problem(422, f'the prompt has {n:,} characters, far more than {context:,} tokens.', field='messages', value=n, remedy='Send a shorter prompt.')
     ids = encode_prompts(tok, [list(ask.messages)])[0]
     if len(ids) + ask.max_new_tokens > context:
-        raise Problem(422, f'the prompt has {len(ids):,} tokens, and with {ask.max_new_tokens:,} for the reply it exceeds the context of {context:,}.', field='max_new_tokens',
+        raise Problem(422, f'the prompt has {len(ids):,} tokens, and with {ask.max_new_tokens:,} for the reply it exceeds the context of {context:,}.',
+                      field='max_new_tokens',
                       value=ask.max_new_tokens, remedy='Send a shorter prompt, or ask for fewer tokens.')
     return ids
 
@@ -236,11 +237,15 @@ class LocalBackend(Backend):
             with self.cond:
                 self.cond.wait_for(lambda: self.waiting or self.closing)
                 self.batch = [] if self.closing else take_batch(self.waiting, self.rows, self.room)
-            if self.closing: return self._fail([*self.batch, *self.waiting], Problem(503, 'the service is shutting down.', remedy='Ask again in a moment.', headers={'Retry-After': '5'}))
+            if self.closing:
+                return self._fail([*self.batch, *self.waiting], Problem(503, 'the service is shutting down.', remedy='Ask again in a moment.',
+                                                                        headers={'Retry-After': '5'}))
             if not self.batch: continue
             try: decode_rows(self.model, self.tok, self.batch, lambda: self.closing)
-            except Exception as e: self._fail(self.batch, Problem(500, f'the model failed ({type(e).__name__}).', remedy='Ask again; look into the log of the service.'))
-            if self.closing: self._fail(self.batch, Problem(503, 'the service is shutting down.', remedy='Ask again in a moment.', headers={'Retry-After': '5'}))
+            except Exception as e:
+                self._fail(self.batch, Problem(500, f'the model failed ({type(e).__name__}).', remedy='Ask again; look into the log of the service.'))
+            if self.closing:
+                self._fail(self.batch, Problem(503, 'the service is shutting down.', remedy='Ask again in a moment.', headers={'Retry-After': '5'}))
     def _fail(self, rows, problem:Exception):
         for r in rows:
             if not r.done: r.done = True; r.send((r.index, problem))
@@ -275,17 +280,20 @@ class Server:
     @property
     def name(self)->str: return quoted(self.url.partition('//')[2], limit=80)
     def __repr__(self): return f"Server({self.name}, {'up' if self.up else self.why})"
-    async def look(self, http, wait:float=3.)->bool:
-        "Ask the server whether it is well, and once it is, what it serves."
+    async def look(self, http, wait:float=3., fits:Callable|None=None)->bool:
+        "Ask the server whether it is well, and once it is, what it serves; `fits` may find a reason not to use it."
         import aiohttp
         try:
             async with asyncio.timeout(wait):
                 async with http.get(f'{self.url}/health', timeout=aiohttp.ClientTimeout(total=wait)) as r:
                     if r.status not in (200, 404): return self.down(f'its /health says {r.status}')
                 if not self.models:
-                    async with http.get(f'{self.url}/v1/models', timeout=aiohttp.ClientTimeout(total=wait)) as r: cards = parse_json(await r.content.read(2**20))['data']
+                    async with http.get(f'{self.url}/v1/models',
+                                        timeout=aiohttp.ClientTimeout(total=wait)) as r: cards = parse_json(await r.content.read(2**20))['data']
                     self.models = {str(c['id'])[:200]: c for c in cards}
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as e: return self.down(f'it does not answer ({type(e).__name__})')
+                if fits and not self.up and (why := await fits(self, http)): return self.down(why)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as e:
+            return self.down(f'it does not answer ({type(e).__name__})')
         self.up, self.why = True, ''
         return True
     def down(self, why:str)->bool: self.up, self.why, self.models = False, why, {}; return False
@@ -297,7 +305,8 @@ def upstream_problem(
     **kw,
 )->Problem:
     "Say that the server behind this service failed."
-    remedy = {502: 'Ask again; if it stays so, look into the log of the model server.', 503: 'Ask again in a moment.', 504: 'Ask again, or ask for a shorter reply.'}[status]
+    remedy = {502: 'Ask again; if it stays so, look into the log of the model server.', 503: 'Ask again in a moment.',
+              504: 'Ask again, or ask for a shorter reply.'}[status]
     return Problem(status, f"{why.rstrip('.')}.", remedy=remedy, headers={'Retry-After': '5'} if status == 503 else None, reason='upstream', **kw)
 
 async def read_events(
@@ -315,7 +324,8 @@ async def read_events(
             if (line := line[5:].strip()) == b'[DONE]': return
             try: event = parse_json(line)
             except ValueError: raise upstream_problem(502, 'the model server sent events that are no JSON') from None
-            if not isinstance(event, dict) or event.get('error'): raise upstream_problem(502, f"the model server reports an error in mid-stream: {said_in(event, secrets)}")
+            if not isinstance(event, dict) or event.get('error'):
+                raise upstream_problem(502, f"the model server reports an error in mid-stream: {said_in(event, secrets)}")
             yield event
     raise upstream_problem(502, 'the model server broke off before the end of the reply')
 
@@ -330,7 +340,8 @@ def said_in(
 # %% ../nbs/15a_backends.ipynb #2951daf9
 class Answer:
     "Hold an answer whose first bytes are here."
-    def __init__(self, response, first:bytes, idle:float): self.response, self.first, self.idle, self.status, self.kind = response, first, idle, response.status, response.content_type
+    def __init__(self, response, first:bytes, idle:float):
+        self.response, self.first, self.idle, self.status, self.kind = response, first, idle, response.status, response.content_type
     async def chunks(self):
         "Yield the bytes as they come; raise `Problem` when the server dies or falls silent."
         import aiohttp
@@ -361,25 +372,28 @@ class Servers:
         first:float=60.,        # seconds to the first byte
         idle:float=30.,         # seconds between two pieces
         every:float=5.,         # seconds between two looks at a server
+        fits:Callable|None=None,# (server, http) -> why a server that came up cannot be used, or None
         count:Callable=lambda outcome: None,  # called with 'ok', 'retry', 'timeout', 'broken' or 'open'
     ):
         self.all = [Server(u) for u in ([urls] if isinstance(urls, str) else urls)]
         if not self.all: raise CortexError('no server is given: name at least one address, http://host:port')
-        self.key, self.connect, self.first, self.idle, self.every, self.count, self.http, self.tasks = key, connect, first, idle, every, count, None, []
+        self.key, self.connect, self.first, self.idle, self.every, self.count = key, connect, first, idle, every, count
+        self.fits, self.http, self.tasks = fits, None, []
         self.turn, self.secrets = 0, (key,) if key else ()
     async def start(self):
         import aiohttp
-        self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.connect), connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=2.),
+        self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.connect),
+                                          connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=2.),
                                           cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False,
                                           headers={'Accept-Encoding': 'identity'} | ({'Authorization': f'Bearer {self.key}'} if self.key else {}))
-        await asyncio.gather(*(s.look(self.http) for s in self.all))
+        await asyncio.gather(*(s.look(self.http, fits=self.fits) for s in self.all))
         self.tasks = [asyncio.create_task(self._keep_looking(s)) for s in self.all]
     async def close(self):
         for t in self.tasks: t.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         if self.http: await self.http.close()
     async def _keep_looking(self, server:Server):
-        while True: await asyncio.sleep(self.every); await server.look(self.http)
+        while True: await asyncio.sleep(self.every); await server.look(self.http, fits=self.fits)
     def pick(self, tried=())->Server|None:
         "Choose the least busy server that is well; in turn where several are."
         there = [s for s in self.all if s.up and s not in tried]
@@ -403,7 +417,8 @@ async def opened(
                 async with asyncio.timeout(servers.first):
                     r = await servers.http.post(server.url + path, data=data, headers={'Content-Type': 'application/json'})
                     first = await r.content.readany()
-            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as e: server.down(f'it cannot be reached ({type(e).__name__})'); servers.count('retry'); continue
+            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as e:
+                server.down(f'it cannot be reached ({type(e).__name__})'); servers.count('retry'); continue
             except TimeoutError:
                 servers.count('timeout')
                 if servers.pick(tried): server.down('it took a request and stayed silent')   # the only one there is may just be slow; its health decides
@@ -432,8 +447,11 @@ def read_status(
     "Turn a refusal of a server into one of ours."
     try: said = said_in(parse_json(body[:2**16]), secrets)
     except ValueError: said = ''
-    if status == 429 or status == 503: return Problem(429, f'the model server is busy{f": {said}" if said else ""}.', remedy='Ask again in a moment.', headers={'Retry-After': '2'}, reason='upstream')
-    if status in (400, 404, 413, 422): return Problem(status if status != 404 else 422, f'the model server refuses this: {said or status}.', remedy='Change what it names.')
+    if status == 429 or status == 503:
+        return Problem(429, f'the model server is busy{f": {said}" if said else ""}.', remedy='Ask again in a moment.', headers={'Retry-After': '2'},
+                       reason='upstream')
+    if status in (400, 404, 413, 422):
+        return Problem(status if status != 404 else 422, f'the model server refuses this: {said or status}.', remedy='Change what it names.')
     return upstream_problem(502, f'the model server answered {status}{f": {said}" if said else ""}')
 
 # %% ../nbs/15a_backends.ipynb #74b9faaf
@@ -442,11 +460,12 @@ async def stream_tokens(
     body:dict,       # of a completion request
 ):                   # yields lists of token ids
     "Ask a server to go on with a text, token by token."
-    async with opened(servers, '/v1/completions', json.dumps(body | dict(stream=True, return_token_ids=True, skip_special_tokens=False)).encode()) as answer:
+    async with opened(servers, '/v1/completions', json.dumps(body | dict(stream=True)).encode()) as answer:
         async with contextlib.aclosing(answer.chunks()) as chunks, contextlib.aclosing(read_events(chunks, secrets=servers.secrets)) as events:
             async for e in events:
                 try: ids = [int(t) for c in e['choices'][:1] for t in c.get('token_ids') or ()]
-                except (KeyError, TypeError, ValueError, AttributeError): raise upstream_problem(502, 'the model server sent events of an unknown shape') from None
+                except (KeyError, TypeError, ValueError, AttributeError):
+                    raise upstream_problem(502, 'the model server sent events of an unknown shape') from None
                 if ids: yield ids
 
 async def write_row(
@@ -458,15 +477,13 @@ async def write_row(
     row:int,
 ):                   # yields pieces of text, then a `Written`
     "Write one reply through a server, with the calculator by stop and continue."
-    from cortex.models import equals_tokens, number_tails
-    from cortex.rollouts import continue_reply
+    from cortex.models import number_tails
+    from cortex.rollouts import completion_body, continue_reply, find_forced, reply_seed
     writer, pieces, before, tails = continue_reply(tok, list(ids), ask.max_new_tokens, ask.calculator), TextPieces(tok, ask.stop), list(ids), number_tails(tok)
     step = next(writer)
     while True:
         so_far, got, fresh = step['ids'][len(ids):], [], len(step['ids']) > len(before)   # fresh: the calculator has just written
-        body = dict(model=model, prompt=step['ids'], max_tokens=step['max_tokens'], temperature=ask.temperature, top_p=ask.top_p,
-                    **(dict(seed=(ask.seed*100_003 + row*1_009 + len(step['ids'])) % 2**31) if ask.temperature else {}),
-                    **(dict(stop_token_ids=sorted(equals_tokens(tok))) if step['stop'] else {}), **(dict(logit_bias={str(t): -100 for t in tails}) if step['barred'] else {}))
+        body = completion_body(model, tok, step, ask.temperature, ask.top_p, reply_seed(ask.seed, row, len(step['ids'])))
         async with contextlib.aclosing(stream_tokens(servers, body)) as stream:
             async for new in stream:
                 got += new
@@ -474,7 +491,9 @@ async def write_row(
                 if piece := pieces(so_far + got): yield piece
                 if pieces.ended: break
         if not got: raise upstream_problem(502, 'the model server gave no token')
-        if pieces.ended: tokens, forced, over = so_far + got, 0, True; break
+        if pieces.ended:
+            tokens, over = so_far + got, True; forced = sum(find_forced(tok, tokens)[0]) if ask.calculator else 0
+            break
         before = step['ids'] + got
         try: step = writer.send((got, [0.]*len(got)))
         except StopIteration as end: tokens, forced, over = list(end.value.tokens), sum(end.value.forced), end.value.finished; break
@@ -489,9 +508,13 @@ async def write_chat(
     row:int,
 ):           # yields pieces of text, then a `Written`
     "Write one reply through the chat endpoint of a server."
-    if ask.calculator: raise Problem(422, 'the calculator needs the tokenizer of the served model, and this service has none.', field='calculator', value=True, remedy='Set calculator to false.')
-    body = dict(model=model, messages=list(ask.messages), max_tokens=ask.max_new_tokens, temperature=ask.temperature, top_p=ask.top_p, stream=True, stream_options=dict(include_usage=True),
-                **(dict(seed=(ask.seed*100_003 + row*1_009) % 2**31) if ask.temperature else {}), **(dict(stop=list(ask.stop)) if ask.stop else {}))
+    from cortex.rollouts import reply_seed
+    if ask.calculator:
+        raise Problem(422, 'the calculator needs the tokenizer of the served model, and this service has none.', field='calculator', value=True,
+                      remedy='Set calculator to false.')
+    body = dict(model=model, messages=list(ask.messages), max_tokens=ask.max_new_tokens, temperature=ask.temperature, top_p=ask.top_p, stream=True,
+                stream_options=dict(include_usage=True),
+                **(dict(seed=reply_seed(ask.seed, row)) if ask.temperature else {}), **(dict(stop=list(ask.stop)) if ask.stop else {}))
     text, usage, finish = '', {}, None
     async with opened(servers, '/v1/chat/completions', json.dumps(body).encode()) as answer:
         async with contextlib.aclosing(answer.chunks()) as chunks, contextlib.aclosing(read_events(chunks, secrets=servers.secrets)) as events:
@@ -528,6 +551,22 @@ async def merge_streams(
         for t in tasks: t.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+# %% ../nbs/15a_backends.ipynb #6947ecfb
+async def same_tokens(
+    http, url:str,
+    model:str,      # name the server knows it by
+    tok,            # our tokenizer
+    wait:float=3.,  # seconds
+)->bool|None:       # None where the server does not say
+    "Tell whether a server cuts a text into the tokens that our tokenizer gives."
+    import aiohttp
+    text = 'price_usd: $4.21, 1.04M [tx_count] / 402k = 2.59'
+    try:
+        async with asyncio.timeout(wait), http.post(f'{url}/tokenize', json=dict(model=model, prompt=text, add_special_tokens=False)) as r:
+            if r.status != 200: return None
+            return parse_json(await r.content.read(2**20))['tokens'] == tok(text, add_special_tokens=False).input_ids
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError): return None
+
 # %% ../nbs/15a_backends.ipynb #3a4fb32e
 class VLLMBackend(Backend):
     "Write through vLLM servers."
@@ -541,22 +580,22 @@ class VLLMBackend(Backend):
         **settings,          # of `Servers`
     ):
         super().__init__(dict(backend='vLLM') | info)
-        self.servers, self.model, self.tok, self.context = Servers(urls, **settings), model, tok, context
-    async def start(self): await self.servers.start(); self._learn()
+        self.servers, self.model, self.tok, self.context = Servers(urls, fits=self._fits, **settings), model, tok, context
+    async def start(self): await self.servers.start()
     async def close(self): await self.servers.close()
-    def _learn(self):
-        "Take name and context from the servers."
-        for s in self.servers.all:
-            self.model = self.model or next(iter(s.models), None)
-            if isinstance(n := s.models.get(self.model, {}).get('max_model_len'), int) and n > 0: self.context = n
+    async def _fits(self, server:Server, http)->str|None:
+        "Take name and context from a server that came up; say so if it reads text otherwise than we write it."
+        self.model = self.model or next(iter(server.models), None)
+        if isinstance(n := server.models.get(self.model, {}).get('max_model_len'), int) and n > 0: self.context = n
         self.info['name'] = self.info['name'] or self.model or ''
+        if self.tok and await same_tokens(http, server.url, self.model, self.tok) is False:
+            return f'it cuts text into other tokens than the tokenizer of {self.info["base"] or "this service"}: name the size or folder of the served model (--size), or --size none'
     async def ready(self)->str|None:
         up = [s for s in self.servers.all if s.up]
-        self._learn()
         if not up: return 'no model server is up: ' + '; '.join(f'{s.name}: {s.why}' for s in self.servers.all)[:300]
-        if not any(self.model in s.models for s in up): return f"no server that is up serves {str(self.model)[:60]!r}; they serve {', '.join(sorted({m for s in up for m in s.models}))[:200]}"
+        if not any(self.model in s.models for s in up):
+            return f"no server that is up serves {str(self.model)[:60]!r}; they serve {', '.join(sorted({m for s in up for m in s.models}))[:200]}"
     async def write(self, ask:Ask):
-        self._learn()
         ids = fitting_prompt(self.tok, ask, self.context) if self.tok else None
         streams = [write_row(self.servers, self.model, self.tok, ask, ids, i) if ids else write_chat(self.servers, self.model, ask, i) for i in range(ask.n)]
         async with contextlib.aclosing(merge_streams(streams)) as events:
@@ -616,13 +655,17 @@ def open_backend(
     **settings,            # of `LocalBackend` or `VLLMBackend`
 )->Backend:
     "Open what writes the replies."
-    from cortex.models import SIZES, check_model_dir, fetch_model, load_model
-    from cortex.release import named_adapter
+    from cortex.models import SIZES, check_model_dir, fetch_model
+    from cortex.release import check_pair, named_adapter
     from cortex.training import find_adapter
+    if model and not vllm:
+        raise CortexError(f'{model!r} is a name that vLLM servers know: without one, name the model of this process by its size or folder (--size)')
     if size == 'rules' and not vllm:
         from cortex.teachers import RuleTeacher
         def by_rule(ask, row):
-            if ask.task is None: raise Problem(422, 'the rules answer questions about a market, not chat.', field='model', value='rules', remedy='POST /v1/analyze, or serve a model.')
+            if ask.task is None:
+                raise Problem(422, 'the rules answer questions about a market, not chat.', field='model', value='rules',
+                              remedy='POST /v1/analyze, or serve a model.')
             return RuleTeacher().answer(ask.task, ask.seed + row).text
         return ScriptedBackend(by_rule, 'rules', settings.get('pause', 0.))
     where = named_adapter(adapter) if adapter is not None or vllm else find_adapter(None, size)
@@ -631,5 +674,15 @@ def open_backend(
         from transformers import AutoTokenizer
         tok = AutoTokenizer.from_pretrained(fetch_model(size) if size in SIZES else check_model_dir(size), padding_side='left', trust_remote_code=False)
         return VLLMBackend(vllm, model, tok, describe_model(size, where) | dict(name=model or ''), key=key, count=count, **settings)
-    net, tok = load_model(size, where, tiny_texts() if size == 'tiny' else None)
-    return LocalBackend(net, tok, describe_model(size, where), **settings)
+    check_pair(size, where)
+    return LocalBackend(*_load(size, where), describe_model(size, where), **settings)
+
+def _load(size:str, adapter)->tuple:
+    "Load what writes in this process; a quantised export is unpacked, and takes no adapter."
+    from cortex.export import check_adapter
+    from cortex.models import SIZES, check_model_dir, load_model
+    from cortex.quantize import load_quantized
+    if size in SIZES: return load_model(size, adapter, tiny_texts() if size == 'tiny' else None)
+    if adapter is None: return load_quantized(size)
+    check_adapter(check_model_dir(size), adapter)
+    return load_model(size, adapter)

@@ -13,9 +13,9 @@ import contextlib, json, math, re, shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from .artifacts import CortexError, atomic_write, config_changes, content_hash
+from .artifacts import CortexError, atomic_write, content_hash
 from .catalogue import LICENCES, UNSTATED, strictest_licence
-from .models import check_model_dir, file_sha256, new_folder
+from .models import file_sha256, new_folder
 from .dataset import OPEN, plain_terms, refused_upload
 from .export import DTYPES, GATES, Gate, HeldOut, Reading, Source, Verdict, check_export, check_parity, find_held_out, find_source, merge_adapter, read_model, save_model, tensor_shapes
 from .quantize import RECIPES, QuantRecipe, calibration_rows, compare_exports, load_quantized, need_llmcompressor, quantize
@@ -93,7 +93,8 @@ def learnt_from(
 )->Trained:
     "Find out what a model learnt from; unknown where nobody says."
     from cortex.training import find_rows
-    if source.adapter is None: return Trained(licence='MIT')     # the base as it is: nothing came on top
+    trained = source.adapter or (source.base.parent/'training.json').is_file()    # an adapter, or all weights
+    if not trained: return Trained(licence='MIT')     # the base as it is: nothing came on top
     if source.run and data: return training_terms(find_rows(str(source.run), 'sft').train)
     if source.run or data not in (None, 'simulated'): return training_terms(held.train)
     try: said = json.loads((source.adapter/'release.json').read_text())['config']['data']
@@ -208,21 +209,21 @@ def _head(s:Shipment)->str:
 # %% ../nbs/14b_cards.ipynb #1a74ce3a
 def _compared(s:Shipment)->list[str]:
     "Say how far the export lies from its source."
-    from cortex.dataset import _table
+    from cortex.dataset import markdown_table
     p, pct = s.verdict.parity, lambda x: f'{x:+.2%}'
     out = ['## Is it the model that was trained?', f'Compared with the trained model in full precision on {s.judged_on or f"{p.rows} held-out rows and {p.problems} questions"}:', '\n'.join(f'- {line}' for line in s.verdict.lines())]
     if p.problems: out.append(f'Mean reward {p.reward[0]:.3f} before, {p.reward[1]:.3f} after' + (f' (95% interval of the fall {p.reward_fall[0]:+.3f} to {p.reward_fall[1]:+.3f})' if math.isfinite(p.reward_fall[0]) else '') + f'; {p.same_replies:.0%} of the replies are the same to the letter.')
-    if s.compared: out.append(_table(('weights', 'MB', 'perplexity', 'rise', 'divergence, nats'), [(r['export'], r['MB'], f"{r['perplexity']:.4f}", pct(r['rise']), f"{r['divergence']:.2g}") for r in s.compared]))
+    if s.compared: out.append(markdown_table(('weights', 'MB', 'perplexity', 'rise', 'divergence, nats'), [(r['export'], r['MB'], f"{r['perplexity']:.4f}", pct(r['rise']), f"{r['divergence']:.2g}") for r in s.compared]))
     return out
 
 def _terms(s:Shipment)->list[str]:
     "Say under which terms a model may be used."
-    from cortex.dataset import _cell, _table
+    from cortex.dataset import markdown_cell, markdown_table
     t, title = s.terms, model_licence(s.terms, s.trained)[1]
-    out = ['## Terms', f'**{_cell(title)}**' + ('' if model_licence(t, s.trained)[2] else ': not all terms are known. Do not pass it on.') + (f' {t.more}' if t.more else '')]
-    if t.base: out.append(f'Base: {_cell(t.base)} ({t.title}); see `LICENSE` and `NOTICE`.')
+    out = ['## Terms', f'**{markdown_cell(title)}**' + ('' if model_licence(t, s.trained)[2] else ': not all terms are known. Do not pass it on.') + (f' {t.more}' if t.more else '')]
+    if t.base: out.append(f'Base: {markdown_cell(t.base)} ({t.title}); see `LICENSE` and `NOTICE`.')
     if not s.trained.rows and s.trained.licence == UNSTATED: out.append('What it learnt from is not known.')
-    if s.trained.rows: out += [f'It learnt from {s.trained.rows:,} rows; their strictest terms: {_cell(s.trained.licence)}. Market data: {", ".join(map(_cell, s.trained.sources))}.', _table(('teacher', 'model', 'terms', 'rows'), list(s.trained.teachers))]
+    if s.trained.rows: out += [f'It learnt from {s.trained.rows:,} rows; their strictest terms: {markdown_cell(s.trained.licence)}. Market data: {", ".join(map(markdown_cell, s.trained.sources))}.', markdown_table(('teacher', 'model', 'terms', 'rows'), list(s.trained.teachers))]
     return out
 
 # %% ../nbs/14b_cards.ipynb #f81dd735
@@ -230,7 +231,7 @@ def model_card(
     s:Shipment,
 )->str:    # Markdown with a YAML head
     "Write the card of an exported model."
-    from cortex.dataset import _table
+    from cortex.dataset import markdown_table
     out = [_head(s), f'# {s.name}']
     if s.terms.credit: out.append(f'**{s.terms.credit}**')
     out.append('Answers questions about a market snapshot in a format whose every number can be checked by machine: cited from the snapshot, recomputed from a stated sum, or flagged. It is no investment advice.')
@@ -239,7 +240,7 @@ def model_card(
     if s.figures:
         number = lambda f, *k: ', '.join(f'{f[x]:.3f}' for x in k)
         out += ['## Measured', 'On held-out test questions, by the model before it was merged and stored, with the calculator:',
-                _table(('measure', 'value', '95% interval', 'n', 'dates', 'compared with', 'difference'), [(MEASURED.get(f['measure'], f['measure']), number(f, 'value'), number(f, 'lo', 'hi'), f['n'], f['dates'], f['reference'], number(f, 'diff') if isinstance(f.get('diff'), (int, float)) else '') for f in s.figures])]
+                markdown_table(('measure', 'value', '95% interval', 'n', 'dates', 'compared with', 'difference'), [(MEASURED.get(f['measure'], f['measure']), number(f, 'value'), number(f, 'lo', 'hi'), f['n'], f['dates'], f['reference'], number(f, 'diff') if isinstance(f.get('diff'), (int, float)) else '') for f in s.figures])]
     else: out += ['## Measured', 'Not measured yet: the run it comes from has judged no test questions.']
     return '\n\n'.join([*out, *_compared(s), *_terms(s)]) + '\n'
 

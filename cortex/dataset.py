@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['OPEN', 'LIMITS', 'MANIFEST', 'MAX_FILE', 'MAX_LINE', 'MAX_FIELD', 'MAX_ROWS', 'FIELDS', 'MAX_NAMES', 'plain_terms',
-           'row_licence', 'to_sft', 'rows_for', 'to_grpo', 'dataset_stats', 'plot_dataset', 'CardInfo', 'dataset_card',
-           'check_folder', 'save_dataset', 'read_dataset', 'refused_upload', 'push_dataset', 'read_row', 'import_rows',
-           'named_numbers', 'verify_row', 'verification_report', 'imported_sft']
+           'row_licence', 'to_sft', 'rows_for', 'to_grpo', 'dataset_stats', 'plot_dataset', 'CardInfo', 'markdown_cell',
+           'markdown_table', 'dataset_card', 'check_folder', 'save_dataset', 'read_dataset', 'refused_upload',
+           'push_dataset', 'read_row', 'import_rows', 'named_numbers', 'verify_row', 'verification_report',
+           'imported_sft']
 
 # %% ../nbs/11b_dataset.ipynb #21507bde
 import html, json, re
@@ -136,14 +137,14 @@ LIMITS = ('Replies are machine-written. Every figure of an answer was checked by
           'Columns outcome, sigma and task of the GRPO table are keys for rewards and must not be shown to a model.')
 _YAML_LICENCE = {'MIT': 'mit', 'CC0-1.0': 'cc0-1.0', 'CC BY 4.0': 'cc-by-4.0', 'CC BY-NC 4.0': 'cc-by-nc-4.0'}
 
-def _cell(x)->str:
+def markdown_cell(x)->str:
     "Make outside text safe inside a Markdown table."
     text = ''.join(c if c.isprintable() else ' ' for c in str(x))[:200]
     return html.escape(text, quote=False).replace('|', '&#124;').replace('[', '&#91;').replace(']', '&#93;').replace('`', '&#96;').replace('*', '&#42;')
 
-def _table(heads:tuple, rows:list[tuple])->str:
+def markdown_table(heads:tuple, rows:list[tuple])->str:
     "Write a Markdown table."
-    return '\n'.join(['| ' + ' | '.join(heads) + ' |', '|' + '---|'*len(heads), *('| ' + ' | '.join(map(_cell, r)) + ' |' for r in rows)])
+    return '\n'.join(['| ' + ' | '.join(heads) + ' |', '|' + '---|'*len(heads), *('| ' + ' | '.join(map(markdown_cell, r)) + ' |' for r in rows)])
 
 # %% ../nbs/11b_dataset.ipynb #6b99cd95
 def _size_name(n:int)->str: return next((name for most, name in ((1e3, 'n<1K'), (1e4, '1K<n<10K'), (1e5, '10K<n<100K'), (1e6, '100K<n<1M')) if n < most), '1M<n<10M')
@@ -166,16 +167,16 @@ def _origin(rows:list[dict], info:CardInfo)->list[str]:
     key = lambda r: (r['teacher'], r['model'], r['provider'], plain_terms(r['terms']))
     costs = lambda rs: 'not stated' if any(r['cost_usd'] is None for r in rs) else f"{sum(r['cost_usd'] for r in rs):.4f}"
     by = {k: [r for r in rows if key(r) == k] for k in sorted({key(r) for r in rows})}
-    return ['## Where it comes from', 'Market data:', '\n'.join(f'- {_cell(c)}' for c in credit),
-            'Replies, by the model that really answered:', _table(('teacher', 'model', 'provider', 'terms', 'rows', 'cost of these rows, USD'), [(*k, len(g), costs(g)) for k, g in by.items()])]
+    return ['## Where it comes from', 'Market data:', '\n'.join(f'- {markdown_cell(c)}' for c in credit),
+            'Replies, by the model that really answered:', markdown_table(('teacher', 'model', 'provider', 'terms', 'rows', 'cost of these rows, USD'), [(*k, len(g), costs(g)) for k, g in by.items()])]
 
 def _left_out(info:CardInfo)->list[str]:
     "Say what a row had to pass, and what did not."
     out = ['## What was kept and what was not'] if info.filters or info.dropped or info.asked is not None else []
-    if info.filters: out.append('\n'.join(f'- {_cell(f)}' for f in info.filters))
+    if info.filters: out.append('\n'.join(f'- {markdown_cell(f)}' for f in info.filters))
     if info.asked is not None: out.append(f'{info.asked:,} questions were asked' + (f', for ${info.cost_usd:.4f} in all.' if info.cost_usd is not None else '.'))
     why = Counter(short_reason(d['reason']) for d in info.dropped)
-    if why: out.append(_table(('dropped because of', 'rows'), why.most_common(30)))
+    if why: out.append(markdown_table(('dropped because of', 'rows'), why.most_common(30)))
     return out
 
 # %% ../nbs/11b_dataset.ipynb #1f08a7ef
@@ -190,16 +191,16 @@ def dataset_card(
     made_up = sorted({r['source'] for r in rows if r['source'].split(':')[0] == 'simulated'})
     chains = sorted({r['chain'] for r in rows})
     n = Counter((k, r['chain']) for r in rows for k in [r['kind']])
-    parts = [_front(tables, licence, info.name), f'# {_cell(info.name)}']
+    parts = [_front(tables, licence, info.name), f'# {markdown_cell(info.name)}']
     if made_up: parts.append('**The market data is simulated.** Its prices and counts never existed; what is learnt from them is the form of an answer and no fact about any chain.')
     parts += ['Questions about on-chain markets with worked answers whose figures were verified against what each prompt shows.',
-              _table(('table', 'part', 'rows'), [(t, s, len(r)) for t, splits in tables.items() for s, r in splits.items()]),
-              f"Terms: **{_cell(licence)}**, the strictest of its parts." + ('' if licence in _YAML_LICENCE else ' Not all parts have terms that permit redistribution: ask before passing rows on.'),
-              *_origin(rows, info), *_left_out(info), '## Statistics', _table(tuple(stats.columns), list(stats.itertuples(index=False))),
-              'Rows by kind and chain:', _table(('kind', *map(_cell, chains)), [(k, *(n[k, c] for c in chains)) for k in sorted({k for k, _ in n})]),
-              'Rows by market condition: ' + ', '.join(f'{_cell(k) or "none"} {v}' for k, v in sorted(Counter(r['condition'] for r in rows).items())) + '.',
+              markdown_table(('table', 'part', 'rows'), [(t, s, len(r)) for t, splits in tables.items() for s, r in splits.items()]),
+              f"Terms: **{markdown_cell(licence)}**, the strictest of its parts." + ('' if licence in _YAML_LICENCE else ' Not all parts have terms that permit redistribution: ask before passing rows on.'),
+              *_origin(rows, info), *_left_out(info), '## Statistics', markdown_table(tuple(stats.columns), list(stats.itertuples(index=False))),
+              'Rows by kind and chain:', markdown_table(('kind', *map(markdown_cell, chains)), [(k, *(n[k, c] for c in chains)) for k in sorted({k for k, _ in n})]),
+              'Rows by market condition: ' + ', '.join(f'{markdown_cell(k) or "none"} {v}' for k, v in sorted(Counter(r['condition'] for r in rows).items())) + '.',
               'Rows by the smallest model size whose context holds them: ' + ', '.join(f'{k or "none"} {v}' for k, v in Counter(r['fits'] for r in rows).most_common()) + '.',
-              '## Limits', '\n'.join(f'- {_cell(x)}' for x in (*LIMITS, *info.limits))]
+              '## Limits', '\n'.join(f'- {markdown_cell(x)}' for x in (*LIMITS, *info.limits))]
     return '\n\n'.join(parts) + '\n'
 
 # %% ../nbs/11b_dataset.ipynb #fd9c6936

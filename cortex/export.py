@@ -12,7 +12,6 @@ __all__ = ['GATES', 'WORDS', 'DTYPES', 'NEEDED', 'Source', 'public_name', 'base_
 import json, math
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Callable
 from .artifacts import CortexError, atomic_write
 from .models import SIZES, check_model_dir, fetch_model, load_model, merge_adapter_into, quiet
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from .artifacts import CortexError
-from .models import check_model_dir, load_model, new_folder, quiet
+from .models import check_model_dir, is_packed, load_model, new_folder, quiet
 from .export import Gate, Reading, Verdict, check_export, compare_readings, read_model, tensor_shapes, tidy_configs
 
 # %% ../nbs/14a_quantize.ipynb #8ccac94b
@@ -157,8 +157,7 @@ def load_quantized(
     folder,    # of `quantize`, or a model that is not quantised
 )->tuple:      # (model, tok), as `cortex.models.load_model`
     "Load a quantised model without the bars."
-    packed = 'quantization_config' in json.loads((check_model_dir(folder)/'config.json').read_text())
-    if packed and importlib.util.find_spec('compressed_tensors') is None: raise CortexError("quantised weights need compressed-tensors, which is not installed: pip install 'cortex-1[quantize]'")
+    packed = is_packed(check_model_dir(folder))
     import torch
     with hushed(), torch.inference_mode():
         model, tok = load_model(folder)

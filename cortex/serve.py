@@ -9,8 +9,8 @@ __all__ = ['Chain', 'Day', 'Name', 'NOTE', 'DISCLAIMER', 'MOST_TOKENS', 'log', '
            'Judged', 'judge', 'forecast_out', 'notice_of', 'head_of', 'analyse', 'find_shown', 'verify_texts',
            'Message', 'StreamOptions', 'ChatRequest', 'chat_ask', 'usage_of', 'chat_whole', 'chat_chunks',
            'check_relay', 'body_of', 'sse', 'with_pulse', 'unless_gone', 'last_of', 'add_state', 'problems', 'takes',
-           'gives', 'make_stream', 'add_analysis', 'note_tokens', 'counted', 'told', 'add_chat', 'after', 'add_page',
-           'ProblemOut', 'add_schemas', 'warm_up', 'make_app', 'served', 'serve']
+           'gives', 'make_stream', 'add_analysis', 'note_tokens', 'told', 'add_chat', 'after', 'add_page', 'ProblemOut',
+           'add_schemas', 'warm_up', 'make_app', 'served', 'serve']
 
 # %% ../nbs/15c_serve.ipynb #526d9cc7
 import asyncio, contextlib, functools, json, logging, threading, time
@@ -45,7 +45,8 @@ class SnapshotIn(Strict):
     chain:Chain
     asof:Day
     metrics:dict[Name, FiniteFloat] = Field(min_length=1, max_length=100, description='Metric to its value of that day')
-    features:dict[Name, FiniteFloat] = Field(default={}, max_length=300, description='Features already computed, such as price_usd_trend_7d; otherwise they come from the history')
+    features:dict[Name, FiniteFloat] = Field(default={}, max_length=300,
+                                             description='Features already computed, such as price_usd_trend_7d; otherwise they come from the history')
     history:list[dict[Name, FiniteFloat|str]] = Field(default=[], max_length=2000, description='Days before, each with date and metrics')
 
 # %% ../nbs/15c_serve.ipynb #ab59bf5e
@@ -71,8 +72,10 @@ class VerifyRequest(Question):
     "Check the numbers of any text against figures."
     kind:Name|None = Field(default=None, description='With chain: the question whose figures and sums were shown; market.forecast if left out')
     text:str|None = Field(default=None, max_length=20_000)
-    texts:list[Annotated[str, Field(max_length=20_000)]]|None = Field(default=None, min_length=1, max_length=64, description='Several texts about the same figures')
-    values:dict[Name, FiniteFloat]|None = Field(default=None, max_length=1000, description='Name to value; names outside the registry match by themselves, without a unit')
+    texts:list[Annotated[str, Field(max_length=20_000)]]|None = Field(default=None, min_length=1, max_length=64,
+                                                                      description='Several texts about the same figures')
+    values:dict[Name, FiniteFloat]|None = Field(default=None, max_length=1000,
+                                                description='Name to value; names outside the registry match by themselves, without a unit')
 
 # %% ../nbs/15c_serve.ipynb #d4a46ee9
 class ClaimOut(BaseModel):
@@ -129,7 +132,8 @@ def put_question(
     except ArithmeticError: task = None   # figures so extreme that nothing can be computed with them
     if task: return Asked(task, snapshot, stored)
     need = f": {target}, its change over {h} days, {target}_trend_{h}d and {target}_range_{h}d" if target else ''
-    raise Problem(422, f'{snapshot.chain} on {snapshot.asof} has not the figures that {kind} needs{need}.', field='asof' if stored else 'snapshot', value=snapshot.asof if stored else None,
+    raise Problem(422, f'{snapshot.chain} on {snapshot.asof} has not the figures that {kind} needs{need}.', field='asof' if stored else 'snapshot',
+                  value=snapshot.asof if stored else None,
                   remedy='Ask about another day, chain or kind.' if stored else 'Send more days in history, or the features themselves.')
 
 # %% ../nbs/15c_serve.ipynb #fa8a3cd5
@@ -137,8 +141,10 @@ def _checked(values:dict, field:str, known=metric)->dict:
     "Check names and ranges of figures; raise `Problem` at the first that is wrong."
     for name, x in values.items():
         try: m = known(name)
-        except CortexError as e: raise Problem(422, str(e), field=f'{field}.{name}', value=name, remedy='Leave it out, or use a name of the registry.') from None
-        if not m.lo <= x <= m.hi: raise Problem(422, f'{name} is {x:.6g}, outside {m.lo:g} to {m.hi:g}.', field=f'{field}.{name}', value=x, remedy=f"Send it in {m.unit or 'units'}.")
+        except CortexError as e:
+            raise Problem(422, str(e), field=f'{field}.{name}', value=name, remedy='Leave it out, or use a name of the registry.') from None
+        if not m.lo <= x <= m.hi:
+            raise Problem(422, f'{name} is {x:.6g}, outside {m.lo:g} to {m.hi:g}.', field=f'{field}.{name}', value=x, remedy=f"Send it in {m.unit or 'units'}.")
     return values
 
 def _base_metric(name:str):
@@ -152,14 +158,17 @@ def read_snapshot(
 )->Snapshot:
     "Turn a snapshot that came with a request into one of ours."
     try: np.datetime64(s.asof)
-    except ValueError: raise Problem(422, f'{s.asof} is no day of the calendar.', field='snapshot.asof', value=s.asof, remedy='Write it as 2025-06-30.') from None
+    except ValueError:
+        raise Problem(422, f'{s.asof} is no day of the calendar.', field='snapshot.asof', value=s.asof, remedy='Write it as 2025-06-30.') from None
     today, given = _checked(dict(s.metrics), 'snapshot.metrics', _base_metric), _checked(dict(s.features), 'snapshot.features')
     rows = [_history_row(r, k, s.asof) for k, r in enumerate(s.history)]
     if not rows: return Snapshot(s.chain, s.asof, horizon, today, given, '', {}, (), 'request')
     frame = pd.DataFrame([*(r for r in rows if r['date'] != s.asof), {'date': s.asof} | today]).assign(chain=s.chain)
     frame = frame.assign(date=pd.to_datetime(frame.date)).sort_values('date', ignore_index=True)
-    if (twice := frame.date.duplicated()).any(): raise Problem(422, f'the history has {frame.date[twice].iloc[0]:%Y-%m-%d} twice.', field='snapshot.history', remedy='Send every day once.')
-    if (frame.date.iloc[-1] - frame.date.iloc[0]).days > 4000: raise Problem(422, 'the history spans more than 4,000 days.', field='snapshot.history', remedy='Send the last years only.')
+    if (twice := frame.date.duplicated()).any():
+        raise Problem(422, f'the history has {frame.date[twice].iloc[0]:%Y-%m-%d} twice.', field='snapshot.history', remedy='Send every day once.')
+    if (frame.date.iloc[-1] - frame.date.iloc[0]).days > 4000:
+        raise Problem(422, 'the history spans more than 4,000 days.', field='snapshot.history', remedy='Send the last years only.')
     made = make_snapshot(add_features(frame[['chain', 'date', *frame.columns.drop(['chain', 'date'])]], (horizon,)), s.chain, s.asof, horizon, 'request')
     return replace(made, features=made.features | given)
 
@@ -167,10 +176,14 @@ def _history_row(row:dict, k:int, asof:str)->dict:
     "Check one day of the history."
     field, day = f'snapshot.history.{k}', row.get('date')
     try: np.datetime64(day if isinstance(day, str) and len(day) == 10 else '-')
-    except ValueError: raise Problem(422, 'a day of the history has no date, or none of the calendar.', field=f'{field}.date', value=day, remedy='Write it as 2025-06-30.') from None
-    if day > asof: raise Problem(422, f'the history shows {day}, a day after asof {asof}.', field=f'{field}.date', value=day, remedy='Leave out what was not known yet.')
+    except ValueError:
+        raise Problem(422, 'a day of the history has no date, or none of the calendar.', field=f'{field}.date', value=day,
+                      remedy='Write it as 2025-06-30.') from None
+    if day > asof:
+        raise Problem(422, f'the history shows {day}, a day after asof {asof}.', field=f'{field}.date', value=day, remedy='Leave out what was not known yet.')
     figures = {n: x for n, x in row.items() if n != 'date'}
-    if text := next((n for n, x in figures.items() if isinstance(x, str)), None): raise Problem(422, f'{text[:40]} is text.', field=f'{field}.{text}', value=figures[text], remedy='Send numbers; leave out what is missing.')
+    if text := next((n for n, x in figures.items() if isinstance(x, str)), None):
+        raise Problem(422, f'{text[:40]} is text.', field=f'{field}.{text}', value=figures[text], remedy='Send numbers; leave out what is missing.')
     return {'date': day} | _checked(figures, field, _base_metric)
 
 # %% ../nbs/15c_serve.ipynb #986382a4
@@ -191,7 +204,9 @@ class Market:
             except CortexError as e: raise Problem(404, str(e), field='chain', value=chain, remedy='GET /v1/data lists the chains.') from None
         d = self.days[chain]; there = d.index[d.notna().any(axis=1)]; day = pd.Timestamp(asof) if _is_day(asof or '2000-01-01') else None
         if day is None: raise Problem(422, f'{asof} is no day of the calendar.', field='asof', value=asof, remedy='Write it as 2025-06-30.')
-        if asof and day not in there: raise Problem(404, f'{chain} has no figures for {asof}: its days run from {there[0]:%Y-%m-%d} to {there[-1]:%Y-%m-%d}.', field='asof', value=asof, remedy='Ask about one of these days.')
+        if asof and day not in there:
+            raise Problem(404, f'{chain} has no figures for {asof}: its days run from {there[0]:%Y-%m-%d} to {there[-1]:%Y-%m-%d}.', field='asof', value=asof,
+                          remedy='Ask about one of these days.')
         return put_question(make_snapshot(self.featured, chain, asof or f'{there[-1]:%Y-%m-%d}', horizon, self.source), kind, target)
     def history(self, chain:str, asof:str, name:str, days:int=60)->list:
         "List the last days of a metric up to a day."
@@ -211,7 +226,8 @@ class Market:
         targets = [t for t in TARGETS if t in self.featured]
         return dict(source=self.source, simulated=self.simulated, licence=self.licence, hash=self.hash, horizons=list(HORIZONS), targets=targets,
                     chains=[dict(name=c, first=f'{i[0]:%Y-%m-%d}', last=f'{i[-1]:%Y-%m-%d}') for c, i in spans.items() if len(i)],
-                    kinds=[dict(name=k, targets=targets if k == 'market.forecast' else [], trained=k in EMBEDDED) for k in TASKS if not k.startswith('opportunity.')])
+                    kinds=[dict(name=k, targets=targets if k == 'market.forecast' else [],
+                                trained=k in EMBEDDED) for k in TASKS if not k.startswith('opportunity.')])
 
 def _is_day(text:str)->bool:
     "Tell whether a text is a day that can be looked up."
@@ -232,7 +248,9 @@ def find_question(
     q:Question,
 )->Asked:
     "Find what a request asks about: a stored day, or the snapshot it brings."
-    if (q.chain is None) == (q.snapshot is None): raise Problem(422, 'a question is about a chain of the store or about a snapshot.', field='chain', value=q.chain, remedy='Send chain (and asof), or snapshot; one of them.')
+    if (q.chain is None) == (q.snapshot is None):
+        raise Problem(422, 'a question is about a chain of the store or about a snapshot.', field='chain', value=q.chain,
+                      remedy='Send chain (and asof), or snapshot; one of them.')
     kind = q.kind or 'market.forecast'
     if q.snapshot is None: return market.question(q.chain, q.asof, kind, q.target, q.horizon)
     if q.asof is not None: raise Problem(422, 'the snapshot says its own day.', field='asof', value=q.asof, remedy='Leave asof out.')
@@ -249,7 +267,8 @@ class Judged:
     total:float
     parts:dict      # reward -> value, or None where it does not apply
 
-    def short(self)->dict: return dict(reply=self.written.text, total=self.total, supported_share=self.verification.supported_share, finished=self.written.finished)
+    def short(self)->dict:
+        return dict(reply=self.written.text, total=self.total, supported_share=self.verification.supported_share, finished=self.written.finished)
 
 def judge(
     asked:Asked,
@@ -258,7 +277,8 @@ def judge(
     "Verify and score replies, and rank them by the rubric."
     rubric, text = RUBRICS['verified'], asked.task.to_json()
     paid = rubric.components([w.text for w in written], [text]*len(written), None, [asked.sigma]*len(written))
-    rows = [Judged(w, verify(w.text, asked.task), paid['total'][i], {k: paid[k][i] for k in paid if k not in ('total', 'forecast')}) for i, w in enumerate(written)]
+    rows = [Judged(w, verify(w.text, asked.task), paid['total'][i], {k: paid[k][i] for k in paid if k not in ('total', 'forecast')}) for i,
+            w in enumerate(written)]
     return sorted(rows, key=lambda j: (-j.total, -j.verification.supported_share))
 
 def forecast_out(v:Verification, task:Task)->dict|None:
@@ -271,7 +291,8 @@ DISCLAIMER = 'Not financial advice.'
 
 def notice_of(simulated:bool, size:str='')->str:
     "Say what an answer must not be taken for."
-    return ' '.join([*(['Simulated data: no evidence of skill.'] if simulated else []), *(['A random model, made for tests: what it says means nothing.'] if size == 'tiny' else []), DISCLAIMER])
+    return ' '.join([*(['Simulated data: no evidence of skill.'] if simulated else []),
+                     *(['A random model, made for tests: what it says means nothing.'] if size == 'tiny' else []), DISCLAIMER])
 
 def head_of(
     backend:Backend, market:Market, asked:Asked, ident:str,
@@ -282,8 +303,10 @@ def head_of(
     history = market.history(t.chain, t.asof, target) if asked.stored else [(str(r['date'])[:10], float(r[target])) for r in s.history if target in r]
     data = dict(source=market.source, simulated=market.simulated, asof=t.asof, hash=market.hash, licence=market.licence) if asked.stored else dict(
         source='request', simulated=False, asof=t.asof, hash=content_hash(dict(metrics=s.metrics, features=s.features)), licence='of whoever sent it')
-    return dict(id=ident, created=int(time.time()), model={k: v for k, v in backend.info.items() if k != 'licence'}, data=data, chain=t.chain, asof=t.asof, kind=t.kind, target=t.target, horizon=t.horizon,
-                question=t.prompt[-1]['content'], history=history, notice=notice_of(data['simulated'], backend.info['name']), licence=dict(model=backend.info['licence'], base=backend.info['licence'], data=data['licence']))
+    return dict(id=ident, created=int(time.time()), model={k: v for k, v in backend.info.items() if k != 'licence'}, data=data, chain=t.chain, asof=t.asof,
+                kind=t.kind, target=t.target, horizon=t.horizon,
+                question=t.prompt[-1]['content'], history=history, notice=notice_of(data['simulated'], backend.info['name']),
+                licence=dict(model=backend.info['licence'], base=backend.info['licence'], data=data['licence']))
 
 async def analyse(
     backend:Backend,
@@ -305,9 +328,12 @@ async def analyse(
             elif r.n == 1: yield 'token', dict(text=x)
     ranked = await asyncio.to_thread(judge, asked, [w for _, w in sorted(written, key=lambda x: x[0])])
     best = ranked[0]
-    yield 'done', head | dict(reply=best.written.text, finished=best.written.finished, forecast=forecast_out(best.verification, asked.task), verification=verification_out(best.verification),
-        scores=dict(total=best.total, parts=best.parts, note=NOTE), candidates=[j.short() for j in ranked] if r.n > 1 else [], outcome=market.outcome(asked.task) if asked.stored else None,
-        calculator=r.calculator, seconds=round(time.monotonic() - begun, 3), tokens=dict(prompt=best.written.prompt_tokens, completion=sum(w.tokens for _, w in written), forced=sum(w.forced for _, w in written)))
+    yield 'done', head | dict(reply=best.written.text, finished=best.written.finished, forecast=forecast_out(best.verification, asked.task),
+                              verification=verification_out(best.verification),
+        scores=dict(total=best.total, parts=best.parts, note=NOTE), candidates=[j.short() for j in ranked] if r.n > 1 else [],
+        outcome=market.outcome(asked.task) if asked.stored else None,
+        calculator=r.calculator, seconds=round(time.monotonic() - begun, 3), tokens=dict(prompt=best.written.prompt_tokens,
+                completion=sum(w.tokens for _, w in written), forced=sum(w.forced for _, w in written)))
 
 # %% ../nbs/15c_serve.ipynb #718688e1
 def find_shown(
@@ -316,7 +342,12 @@ def find_shown(
 )->Shown:
     "Find what the texts of a request are checked against."
     given = [n for n in ('values', 'snapshot', 'chain') if getattr(r, n) is not None]
-    if len(given) != 1: raise Problem(422, f"figures to check against are given {'by ' + ' and '.join(given) if given else 'nowhere'}.", field=given[-1] if given else 'values', remedy='Send values, snapshot or chain (and asof); one of them.')
+    if len(given) != 1:
+        raise Problem(422, f"figures to check against are given {'by ' + ' and '.join(given) if given else 'nowhere'}.", field=given[-1] if given else 'values',
+                      remedy='Send values, snapshot or chain (and asof); one of them.')
+    idle = dict(values=('asof', 'kind', 'target'), snapshot=('asof',) if r.kind else ('asof', 'target'), chain=())[given[0]]
+    if said := next((n for n in idle if getattr(r, n) is not None), None):   # it would change nothing, and its sender thinks that it does
+        raise Problem(422, f'{said} says nothing about {given[0]}.', field=said, value=getattr(r, said), remedy='Leave it out.')
     if r.values is not None:
         try: return shown_of(r.values)
         except CortexError as e: raise Problem(422, str(e), field='values', remedy='Give every figure a name and a number.') from None
@@ -328,7 +359,8 @@ def verify_texts(
     r:VerifyRequest,
 )->dict:   # as `VerifyReply`
     "Verify the text or the texts of a request."
-    if (r.text is None) == (r.texts is None): raise Problem(422, 'there is no text to verify, or text and texts both.', field='text', remedy='Send text, or texts for several.')
+    if (r.text is None) == (r.texts is None):
+        raise Problem(422, 'there is no text to verify, or text and texts both.', field='text', remedy='Send text, or texts for several.')
     shown = find_shown(market, r)
     if r.text is not None: return dict(verification=verification_out(verify(r.text, shown)))
     return dict(verifications=[verification_out(verify(t, shown)) for t in r.texts])
@@ -366,7 +398,8 @@ def chat_ask(
 )->Ask:
     "Turn a chat request into one for a backend."
     stop = (r.stop,) if isinstance(r.stop, str) else tuple(r.stop or ())
-    return Ask(tuple(m.model_dump() for m in r.messages), 1, 1. if r.temperature is None else r.temperature, r.top_p or 1., r.max_completion_tokens or r.max_tokens or default, r.seed or 0, stop=tuple(s for s in stop if s))
+    return Ask(tuple(m.model_dump() for m in r.messages), 1, 1. if r.temperature is None else r.temperature, r.top_p or 1.,
+               r.max_completion_tokens or r.max_tokens or default, r.seed or 0, stop=tuple(s for s in stop if s))
 
 # %% ../nbs/15c_serve.ipynb #0edec270
 def usage_of(w:Written)->dict: return dict(prompt_tokens=w.prompt_tokens, completion_tokens=w.tokens, total_tokens=w.prompt_tokens + w.tokens)
@@ -405,10 +438,12 @@ def check_relay(
     wrong = lambda field, why, remedy, status=422: Problem(status, f'{field} {why}.', field=field, value=body.get(field), remedy=remedy)
     if not isinstance(body, dict): raise Problem(422, 'the body is no JSON object.', remedy='Send an object with model and messages.')
     if (name := body.get('model')) is not None and name not in names: raise wrong('model', 'is not served here', f"Models: {', '.join(names)}.", 404)
-    if not isinstance(body.get('messages'), list) or not body['messages'] or not all(isinstance(m, dict) for m in body['messages']): raise wrong('messages', 'must be a list of messages', 'Send at least one {role, content}.')
+    if not isinstance(body.get('messages'), list) or not body['messages'] or not all(isinstance(m, dict) for m in body['messages']):
+        raise wrong('messages', 'must be a list of messages', 'Send at least one {role, content}.')
     if not isinstance(stream := body.get('stream') or False, bool): raise wrong('stream', 'must be true or false', 'Send true or false.')
     for field, most in (('n', 16), ('max_tokens', MOST_TOKENS), ('max_completion_tokens', MOST_TOKENS), ('best_of', 16)):
-        if (x := body.get(field)) is not None and (isinstance(x, bool) or not isinstance(x, int) or not 1 <= x <= most): raise wrong(field, f'must be a whole number from 1 to {most:,}', f'Send at most {most:,}.')
+        if (x := body.get(field)) is not None and (isinstance(x, bool) or not isinstance(x, int) or not 1 <= x <= most):
+            raise wrong(field, f'must be a whole number from 1 to {most:,}', f'Send at most {most:,}.')
     if body.get('max_tokens') is None and body.get('max_completion_tokens') is None: body = body | dict(max_tokens=1024)
     return (body if name is not None else body | dict(model=names[0])), stream
 
@@ -487,14 +522,17 @@ def add_state(
     @app.get('/metrics', summary='Figures for Prometheus', tags=['state'], response_class=Response)
     async def figures(): body, kind = metrics.render(); return Response(body, media_type=kind)
     @app.get('/v1/models', summary='Which model answers', tags=['chat'])
-    async def models(): return dict(object='list', data=[dict(id=backend.info['name'], object='model', created=began, owned_by='cortex', max_model_len=backend.context, cortex=backend.info)])
+    async def models(): return dict(object='list',
+                                    data=[dict(id=backend.info['name'], object='model', created=began, owned_by='cortex', max_model_len=backend.context,
+                                               cortex=backend.info)])
     @app.get('/v1/data', summary='Which chains, days and kinds of questions there are', tags=['analysis'])
     async def data(): return described()
     described = functools.cache(market.describe)
 
 def problems(*statuses)->dict:
     "Describe refusals for the schema."
-    problem = {'description': 'A problem (RFC 9457): what was wrong with which field, and what to do', 'content': {'application/problem+json': {'schema': {'$ref': '#/components/schemas/Problem'}}}}
+    problem = {'description': 'A problem (RFC 9457): what was wrong with which field, and what to do',
+               'content': {'application/problem+json': {'schema': {'$ref': '#/components/schemas/Problem'}}}}
     return {s: problem for s in statuses}
 
 # %% ../nbs/15c_serve.ipynb #fc458f14
@@ -502,11 +540,14 @@ REFUSED = (400, 401, 404, 413, 415, 422, 429, 500, 502, 503, 504)
 
 def takes(kind:type)->dict:
     "Describe the body of an endpoint for the schema."
-    return dict(openapi_extra={'requestBody': {'required': True, 'content': {'application/json': {'schema': {'$ref': f'#/components/schemas/{kind.__name__}'}}}}})
+    return dict(openapi_extra={'requestBody': {'required': True,
+                                               'content': {'application/json': {'schema': {'$ref': f'#/components/schemas/{kind.__name__}'}}}}})
 
 def gives(kind:str, *more)->dict:
     "Describe the answers of an endpoint for the schema."
-    return dict(responses={200: {'description': 'Done', 'content': {'application/json': {'schema': {'$ref': f'#/components/schemas/{kind}'} if kind else {}}} | {m: {} for m in more}}} | problems(*REFUSED))
+    return dict(responses={200: {'description': 'Done',
+                                 'content': {'application/json': {'schema': {'$ref': f'#/components/schemas/{kind}'} if kind else {}}}
+                                 | {m: {} for m in more}}} | problems(*REFUSED))
 
 def make_stream():
     "Make the class of responses that close their generator whatever happens."
@@ -521,22 +562,21 @@ def add_analysis(app, backend:Backend, market:Market)->None:
     from fastapi import Request
     from starlette.responses import Response
     Stream = make_stream()
-    async def lines(events, first, ident):
-        "Turn an analysis into events; a failure is the last of them."
+    async def lines(events, first, visit):
+        "Turn an analysis into events, its tokens counted; a failure is the last of them."
         try:
             async with contextlib.aclosing(events):
                 yield sse(*first)
-                async for e in events: yield sse(*e)
-        except Exception as e:
-            problem = told(e, ident)
-            yield sse('problem', problem.body(ident))
-    @app.post('/v1/analyze', summary='Answer a question, every number checked', tags=['analysis'], **takes(AnalyzeRequest), **gives('AnalyzeReply', 'text/event-stream'))
+                async for kind, fields in events: note_tokens(visit, fields); yield sse(kind, fields)
+        except Exception as e: yield sse('problem', told(e, visit.id).body(visit.id))
+    @app.post('/v1/analyze', summary='Answer a question, every number checked', tags=['analysis'], **takes(AnalyzeRequest),
+              **gives('AnalyzeReply', 'text/event-stream'))
     async def analyze(request:Request):
         r, visit = await body_of(request, AnalyzeRequest), request.state.visit
         events = analyse(backend, market, r, visit.id)
         if r.stream:
             first = await anext(events)
-            return Stream(with_pulse(counted(lines(events, first, visit.id), visit)), media_type='text/event-stream')
+            return Stream(with_pulse(lines(events, first, visit)), media_type='text/event-stream')
         fields = await unless_gone(request, last_of(events))
         if fields is None: return Response(status_code=LEFT)
         note_tokens(visit, fields)
@@ -552,18 +592,12 @@ def note_tokens(visit, fields:dict)->None:
     "Write tokens down for log and metrics."
     if used := fields.get('tokens'): visit.prompt_tokens, visit.completion_tokens = used['prompt'], used['completion']
 
-async def counted(stream, visit):
-    "Count the tokens of a streamed analysis."
-    async with contextlib.aclosing(stream):
-        async for line in stream:
-            if line.startswith(b'event: done'): note_tokens(visit, json.loads(line.partition(b'data: ')[2]))
-            yield line
-
 def told(e:Exception, ident:str)->Problem:
     "Turn a failure in mid-stream into what the reader is told; log what he is not."
     from cortex.access import as_problem
     problem = as_problem(e)
-    if problem.status >= 500: log.error('failed in mid-stream', exc_info=e if problem.status == 500 else None, extra={'fields': dict(id=ident, status=problem.status)})
+    if problem.status >= 500:
+        log.error('failed in mid-stream', exc_info=e if problem.status == 500 else None, extra={'fields': dict(id=ident, status=problem.status)})
     return problem
 
 # %% ../nbs/15c_serve.ipynb #9b1a38aa
@@ -594,10 +628,12 @@ def add_chat(app, backend:Backend)->None:
         visit = request.state.visit
         if backend.relays: return await relay(request, visit)
         r = await body_of(request, ChatRequest)
-        if r.model not in (None, backend.info['name']): raise Problem(404, f'no model is called {r.model[:60]!r}.', field='model', value=r.model, remedy=f"Models: {backend.info['name']}.")
+        if r.model not in (None, backend.info['name']):
+            raise Problem(404, f'no model is called {r.model[:60]!r}.', field='model', value=r.model, remedy=f"Models: {backend.info['name']}.")
         ask, ident = chat_ask(r, min(256, backend.context//2)), f'chatcmpl-{visit.id}'
         if r.stream:
-            chunks = chat_chunks(backend, ask, ident, bool(r.stream_options and r.stream_options.include_usage)); first = await unless_gone(request, anext(chunks))
+            chunks = chat_chunks(backend, ask, ident, bool(r.stream_options and r.stream_options.include_usage))
+            first = await unless_gone(request, anext(chunks))
             if first is None: return Response(status_code=LEFT)
             return Stream(passed(ended(after(first, chunks), ident), visit), media_type='text/event-stream')
         out = await unless_gone(request, chat_whole(backend, ask, ident))
@@ -634,7 +670,8 @@ def add_schemas(app)->None:
     def openapi():
         if app.openapi_schema: return app.openapi_schema
         out = plain()
-        kinds = [(k, 'validation') for k in (AnalyzeRequest, VerifyRequest, ChatRequest)] + [(k, 'serialization') for k in (AnalyzeReply, VerifyReply, ProblemOut)]
+        kinds = [(k, 'validation') for k in (AnalyzeRequest, VerifyRequest, ChatRequest)] + [(k, 'serialization') for k in (AnalyzeReply, VerifyReply,
+                ProblemOut)]
         made = models_json_schema(kinds, ref_template='#/components/schemas/{model}')[1]['$defs']
         made['Problem'] = made.pop('ProblemOut')
         out.setdefault('components', {}).setdefault('schemas', {}).update(made)
@@ -676,7 +713,8 @@ def make_app(
     if isinstance(backend, VLLMBackend): backend.servers.count = lambda outcome: metrics.upstream.labels(outcome).inc()
     add_handlers(app); add_state(app, backend, market, metrics); add_analysis(app, backend, market); add_chat(app, backend); add_schemas(app)
     if page: add_page(app)
-    return guard(app, keys=keys, rate=rate, slots=Slots(running, waiting, patience), metrics=metrics, routes={r.path for r in app.routes if hasattr(r, 'path')}, **settings)
+    return guard(app, keys=keys, rate=rate, slots=Slots(running, waiting, patience), metrics=metrics, routes={r.path for r in app.routes if hasattr(r, 'path')},
+                 **settings)
 
 # %% ../nbs/15c_serve.ipynb #4ac51053
 @contextlib.contextmanager
@@ -720,5 +758,6 @@ def serve(
     market = open_data(data)
     backend = open_backend(size, adapter, tuple(vllm), model, **(dict(key=os.environ.get('CORTEX_VLLM_KEY')) if vllm else {}))
     app = make_app(backend, market, keys=ring, rate=RateLimit(rate) if rate else None, **settings)
-    say(f"{backend.info['name'] or 'vLLM'} ({backend.info['backend']}) on {market.source} data at http://{host}:{port}/ {'with keys' if ring.required else 'without keys'}; Ctrl-C ends it")
+    say(f"{backend.info['name'] or 'vLLM'} ({backend.info['backend']}) on {market.source} data at http://{host}:{port}/ "
+        f"{'with keys' if ring.required else 'without keys'}; Ctrl-C ends it")
     uvicorn.run(app, host=host, port=port, **server_options(proxies=proxies))

@@ -1,5 +1,5 @@
 "Export: merging, quantising, the gate, the card and the way to the Hub, on a model of two layers; slow parts with the embedded one and vLLM."
-import importlib.util, json, os, signal, subprocess, sys, textwrap
+import asyncio, importlib.util, json, os, signal, subprocess, sys, textwrap
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -133,6 +133,15 @@ def test_gptq_comes_closer_than_rounding_and_eight_bits_pass_the_gate(made, few,
     q = json.loads((done.folder/'config.json').read_text())['quantization_config']
     assert q['quant_method'] == 'compressed-tensors' and q['config_groups']['group_0']['weights']['actorder'] == 'static' and q['ignore'] == ['lm_head']
     assert '8 bit nearest' in (done.folder/'README.md').read_text()
+    from cortex.artifacts import CortexError
+    from cortex.backends import Ask, open_backend
+    async def served():      # the folder answers in the service's process as it is, and takes no adapter on top
+        backend = open_backend(str(done.folder), threads=1); await backend.start()
+        try: return await backend.generate(Ask(({'role': 'user', 'content': 'Forecast tx_count.'},), max_new_tokens=6)), backend.info
+        finally: await backend.close()
+    (reply,), info = asyncio.run(served())
+    assert reply.tokens == 6 and info['name'] == 'cortex-tiny' and len(info['hash']) == 16
+    with pytest.raises(CortexError, match='its adapter is merged in already'): open_backend(str(done.folder), made/'sft/adapter')
 
 @needs_quantizer
 def test_what_the_gate_refuses_is_not_there_and_not_made_twice(made, few, tmp_path):
