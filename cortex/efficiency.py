@@ -37,6 +37,7 @@ def percentile(
     if a < 1 or b > n: return float(np.quantile(x, q, method='inverted_cdf')), math.nan, math.nan
     return float(np.quantile(x, q, method='inverted_cdf')), float(x[a - 1]), float(x[b - 1])
 
+# %% ../nbs/16i_efficiency.ipynb #dabdb029
 def requests_for(
     q:float,      # 0..1
     level:float=.95,
@@ -49,12 +50,12 @@ def mean_interval(
     x,            # (N,) repeated measurements
     level:float=.95,
 )->tuple[float,float,float]:  # mean, lo, hi
-    "Give a mean with Student's interval."
+    "Give a mean of figures that cannot be negative with Student's interval."
     from scipy.stats import t
     x = np.asarray(x, float); n = len(x)
     if not n: return math.nan, math.nan, math.nan
     half = t.ppf((1 + level)/2, n - 1)*x.std(ddof=1)/n**.5 if n > 1 else math.nan
-    return float(x.mean()), float(x.mean() - half), float(x.mean() + half)
+    return float(x.mean()), float(np.maximum(x.mean() - half, 0.)), float(x.mean() + half)
 
 # %% ../nbs/16i_efficiency.ipynb #a847b887
 POWERCAP = Path('/sys/class/powercap')
@@ -78,13 +79,15 @@ def cpu_counters(
     try: return [Counter(n, lambda f=z/'energy_uj': micro(f), micro(z/'max_energy_range_uj')) for z, n in picked if micro(z/'energy_uj') >= 0], ''
     except OSError as e: return [], f'the counter of the processor cannot be read ({type(e).__name__})'
 
+# %% ../nbs/16i_efficiency.ipynb #2c9fa871
 def gpu_counters()->tuple[list, str]:
     "Find the energy counters of NVIDIA cards."
     try:
         import pynvml
         pynvml.nvmlInit()
         cards = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        return [Counter(f'GPU {i}', lambda c=c: pynvml.nvmlDeviceGetTotalEnergyConsumption(c)/1e3) for i, c in enumerate(cards) if pynvml.nvmlDeviceGetTotalEnergyConsumption(c) >= 0], ''
+        return [Counter(f'GPU {i}', lambda c=c: pynvml.nvmlDeviceGetTotalEnergyConsumption(c)/1e3) for i,
+                c in enumerate(cards) if pynvml.nvmlDeviceGetTotalEnergyConsumption(c) >= 0], ''
     except ImportError: return [], 'nvidia-ml-py is not installed'
     except pynvml.NVMLError as e: return [], f'no NVIDIA card tells ({type(e).__name__.removeprefix("NVMLError_")})'
 
@@ -110,6 +113,7 @@ def resident(
     except (OSError, ValueError): return math.nan
     return mine + sum(x for x in map(resident, children) if x == x)
 
+# %% ../nbs/16i_efficiency.ipynb #aba63473
 class Memory:
     "Keep the most resident memory of a process inside a block, `mib`."
     def __init__(self, pid:int|None=None, every:float=.05): self.pid, self.every, self.mib, self.over = pid or os.getpid(), every, math.nan, threading.Event()
@@ -144,13 +148,15 @@ async def ask_backend(
     from cortex.backends import Ask, Written
     start, first, tokens = time.perf_counter(), math.nan, 0
     try:
-        async with contextlib.aclosing(backend.write(Ask(tuple(body['messages']), max_new_tokens=body['max_tokens'], temperature=body.get('temperature', 0.)))) as events:
+        async with contextlib.aclosing(backend.write(Ask(tuple(body['messages']), max_new_tokens=body['max_tokens'],
+                                                         temperature=body.get('temperature', 0.)))) as events:
             async for _, x in events:
                 if first != first: first = time.perf_counter() - start
                 if isinstance(x, Written): tokens = x.tokens
     except Problem as p: return Told(p.status, first, time.perf_counter() - start, 0, False)
     return Told(200, first, time.perf_counter() - start, tokens, True)
 
+# %% ../nbs/16i_efficiency.ipynb #61bfd85a
 async def drive(
     ask:Callable,       # body -> Told
     bodies:list,
@@ -174,6 +180,7 @@ def server_address(
     if at.username or at.password: raise CortexError('the address holds a name or a password: pass the key by `key`')
     return f'{at.scheme}://{at.netloc}{at.path}'
 
+# %% ../nbs/16i_efficiency.ipynb #0bfb7461
 @contextlib.asynccontextmanager
 async def asking(
     backend=None,       # a backend in this process
@@ -188,7 +195,8 @@ async def asking(
         return
     import aiohttp
     head = {'Authorization': f'Bearer {key}'} if key else {}
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None, sock_read=600), trust_env=False, headers=head) as http:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None, sock_read=600), trust_env=False,
+                                     headers=head) as http:
         async def ask(body):
             try: return await ask_chat(http, url, body)
             except aiohttp.ClientError: return Told(0, math.nan, math.nan, 0, False)
@@ -216,7 +224,8 @@ async def run_rounds(
     used, out = 1, []
     warm = await ask(bodies(0, 1)[0])
     if not warm.whole:
-        raise CortexError(f"the model does not answer: {f'status {warm.status}' if warm.status else 'no connection'} to the first request. Ask it by hand; is the name of the model right?")
+        raise CortexError(f"the model does not answer: {f'status {warm.status}' if warm.status else 'no connection'} to the first request. Ask it by hand; is "
+                          f"the name of the model right?")
     for c in concurrency:
         n = max(c, math.ceil(requests/rounds))
         for k in range(rounds):
@@ -246,13 +255,15 @@ def speed_rows(
                 rows.append(row)
         rate = [sum(t.tokens for t in r.told if t.whole)/r.seconds for r in mine]
         v, lo, hi = mean_interval(rate)
-        rows.append(name | dict(metric='tokens/s', value=v, lo=lo, hi=hi, n=len(rate), better=1) | (dict(left_out='no interval from one round') if math.isnan(lo) else {}))
+        rows.append(name | dict(metric='tokens/s', value=v, lo=lo, hi=hi, n=len(rate), better=1)
+                    | (dict(left_out='no interval from one round') if math.isnan(lo) else {}))
         bad = len(told) - len(good); lo, hi = wilson_ci(bad, len(told))
         rows.append(name | dict(metric='failed', value=bad/len(told), lo=lo, hi=hi, n=len(told), better=-1, unit='share'))
         spent = [r.joules/k for r in mine if r.joules is not None and (k := sum(t.tokens for t in r.told if t.whole))]
         v, lo, hi = mean_interval(spent)
         row = name | dict(part='energy', metric='energy per token', value=v, lo=lo, hi=hi, n=len(spent), better=-1, unit='J')
-        rows.append(row if not math.isnan(lo) else row | dict(value=math.nan, left_out=f'not told: {why}' if why and not spent else 'no interval from one round'))
+        rows.append(row if not math.isnan(lo) else row | dict(value=math.nan, left_out=f'not told: {why}' if why and not spent
+                                                              else 'no interval from one round'))
     return rows
 
 # %% ../nbs/16i_efficiency.ipynb #78a4e49f
@@ -275,6 +286,7 @@ out |= dict(first=time.perf_counter() - t, mib_replied=mib(), all=time.perf_coun
 print('\\n' + json.dumps(out))
 '''
 
+# %% ../nbs/16i_efficiency.ipynb #55b58682
 def evict(
     folder,         # files to take out of the page cache
 )->bool:            # could it be asked for?
@@ -292,8 +304,11 @@ def start_once(
     "Start a process that loads a model and writes one token."
     env = os.environ | dict(PYTHONPATH=os.pathsep.join(p or os.getcwd() for p in sys.path), TOKENIZERS_PARALLELISM='false')
     begin = time.perf_counter()
-    p = subprocess.run([sys.executable, '-P', '-c', START, json.dumps([str(model), str(adapter) if adapter else None, device, threads])], env=env, capture_output=True, text=True, timeout=wait)
-    if p.returncode: raise CortexError(f"a process that loads {Path(str(model)).name} ended with status {p.returncode}: {(p.stderr.strip().splitlines() or ['it said nothing'])[-1][:200]}")
+    p = subprocess.run([sys.executable, '-P', '-c', START, json.dumps([str(model), str(adapter) if adapter else None, device, threads])], env=env,
+                       capture_output=True, text=True, timeout=wait)
+    if p.returncode:
+        raise CortexError(f"a process that loads {Path(str(model)).name} ended with status {p.returncode}: "
+                          f"{(p.stderr.strip().splitlines() or ['it said nothing'])[-1][:200]}")
     return json.loads(p.stdout.strip().splitlines()[-1]) | dict(start=time.perf_counter() - begin)
 
 # %% ../nbs/16i_efficiency.ipynb #a8b3ac37
@@ -306,7 +321,8 @@ def start_rows(
     for how, runs in starts.items():
         for key, label in parts.items():
             v, lo, hi = mean_interval([r[key] for r in runs])
-            rows.append(dict(part='start', at=how, metric=label, value=v, lo=lo, hi=hi, n=len(runs), better=-1, unit='s') | (dict(left_out='no interval from one start') if math.isnan(lo) else {}))
+            rows.append(dict(part='start', at=how, metric=label, value=v, lo=lo, hi=hi, n=len(runs), better=-1, unit='s')
+                        | (dict(left_out='no interval from one start') if math.isnan(lo) else {}))
     every = [r for runs in starts.values() for r in runs]
     for key, label in dict(mib_libraries='resident, libraries alone', mib_loaded='resident, weights loaded', mib_replied='resident, after a reply').items():
         if every: rows.append(dict(part='memory', at='a process of its own', metric=label, value=max(r[key] for r in every), unit='MiB', exact=True))
@@ -322,7 +338,8 @@ def machine_facts()->dict:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     return dict(system=f'{platform.system()} {platform.machine()}', cpu=cpu or platform.processor(), cores=cores, free_gb=round(available_memory()/1e9, 1),
                 python=platform.python_version(), torch=torch.__version__,
-                gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None, load=round(os.getloadavg()[0], 1) if hasattr(os, 'getloadavg') else None)
+                gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None, load=round(os.getloadavg()[0], 1) if hasattr(os, 'getloadavg')
+                else None)
 
 # %% ../nbs/16i_efficiency.ipynb #9d505d9e
 def say_efficiency(
@@ -336,14 +353,18 @@ def say_efficiency(
         one, best = next(iter(rate)), max(rate, key=lambda k: rate[k]['value'])
         wait = f"the first token comes after {first[one]['value']:.2g} s (median); " if one in first else ''
         base, top = rate[one]['value'], rate[best]['value']
-        words.append(f'With {one}, {wait}{base:.3g} tokens are written per second. The most is {top:.3g} tokens/s, with {best}: {top/base:.2g} times as many.' if base else 'No token was written.')
-    if failed := [f"{100*r['value']:.1f}% with {r['at']}" for r in rows if r['metric'] == 'failed' and r['value'] > 0]: words.append(f"Requests failed: {', '.join(failed)}.")
+        words.append(f'With {one}, {wait}{base:.3g} tokens are written per second. The most is {top:.3g} tokens/s, with {best}: {top/base:.2g} times as many.'
+                     if base else 'No token was written.')
+    if failed := [f"{100*r['value']:.1f}% with {r['at']}" for r in rows if r['metric'] == 'failed' and r['value'] > 0]:
+        words.append(f"Requests failed: {', '.join(failed)}.")
     energy = get('energy', 'energy per token')
     untold = next((r['left_out'] for r in rows if r['part'] == 'energy' and str(r.get('left_out', '')).startswith('not told')), '')
     if energy: words.append(f"A token takes {min(r['value'] for r in energy.values()):.2g} J at best, whatever else ran on the machine included.")
     elif untold: words.append(f'Energy is {untold}.')
-    if cold := get('start', 'from nothing to the first token').get('cold'): words.append(f"From nothing to the first token: {cold['value']:.3g} s with the weights not in memory.")
-    if facts['load'] and facts['load'] > .5*facts['cores']: words.append(f"The machine was busy (load {facts['load']} on {facts['cores']} cores when it began): the times are upper bounds.")
+    if cold := get('start', 'from nothing to the first token').get('cold'):
+        words.append(f"From nothing to the first token: {cold['value']:.3g} s with the weights not in memory.")
+    if facts['load'] and facts['load'] > .5*facts['cores']:
+        words.append(f"The machine was busy (load {facts['load']} on {facts['cores']} cores when it began): the times are upper bounds.")
     return words or ['Nothing could be measured.']
 
 # %% ../nbs/16i_efficiency.ipynb #f498c2e2
@@ -369,8 +390,10 @@ def open_local(
     if size == 'tiny': folder = make_tiny(tiny_texts(), Path(stack.enter_context(tempfile.TemporaryDirectory()))/'tiny')
     else: folder = fetch_model(size) if size in SIZES else Path(size)
     net, tok = load_model(folder, where, None, device)
-    return Opened(LocalBackend(net, tok, describe_model(size, where), rows=rows, room=rows*4096, threads=threads), {'model': folder} | ({'adapter': where} if where else {}), str(folder), where)
+    return Opened(LocalBackend(net, tok, describe_model(size, where), rows=rows, room=rows*4096, threads=threads),
+                  {'model': folder} | ({'adapter': where} if where else {}), str(folder), where)
 
+# %% ../nbs/16i_efficiency.ipynb #77c2ac53
 def measure_starts(
     opened:Opened, device, threads, n:int,
     say:Callable=lambda line: None,
@@ -396,7 +419,7 @@ def bench_efficiency(
     model=None,                             # a size or the folder of a model; None: nano, and tiny if quick. With a url: the name that the server knows it by
     url:str|None=None,                      # of a server that speaks OpenAI's protocol; None: the model runs in this process
     adapter=None,                           # a released adapter or the folder of one
-    concurrency:tuple=(1, 2, 4, 8, 16, 32),
+    concurrency:tuple|int=(1, 2, 4, 8, 16, 32),
     requests:int=96,                        # per level at least; 72 give the 95th percentile an interval, 368 the 99th
     rounds:int=3,
     tokens:int=64,                          # per reply at most
@@ -408,9 +431,10 @@ def bench_efficiency(
     command:str|None=None,
 )->Section:
     "Measure what a model's replies cost: time, rate, memory, disk, energy, start."
-    if quick: concurrency, requests, rounds, tokens, starts = tuple(concurrency)[:2], 4, 2, 8, 0
+    concurrency = tuple(np.atleast_1d(concurrency).tolist())
+    if quick: concurrency, requests, rounds, tokens, starts = concurrency[:2], 4, 2, 8, 0
     if not concurrency or min(concurrency) < 1 or min(requests, tokens) < 1 or rounds < 2:
-        raise CortexError(f'concurrency={tuple(concurrency)}, requests={requests}, rounds={rounds}, tokens={tokens}: give at least 1 each, and 2 rounds')
+        raise CortexError(f'concurrency={concurrency}, requests={requests}, rounds={rounds}, tokens={tokens}: give at least 1 each, and 2 rounds')
     facts, levels = machine_facts(), tuple(dict.fromkeys(map(int, concurrency)))
     size = model or (None if url else 'tiny' if quick else 'nano')
     with contextlib.ExitStack() as stack:
@@ -419,7 +443,8 @@ def bench_efficiency(
         total = 1 + sum(rounds*max(c, math.ceil(requests/rounds)) for c in levels); pool = chat_bodies(total, size if url else None, tokens)
         gpu = bool(facts['gpu']) and (url is not None or device != 'cpu'); meter = lambda: Energy(gpu=gpu)
         async def measure():
-            async with asking(opened.backend if opened else None, address, key) as ask: return await run_rounds(ask, lambda a, n: pool[a:a + n], levels, requests, rounds, meter, say)
+            async with asking(opened.backend if opened else None, address, key) as ask:
+                return await run_rounds(ask, lambda a, n: pool[a:a + n], levels, requests, rounds, meter, say)
         with Memory(pid) as memory: measured = run_async(measure())
         rows = speed_rows(measured, meter().why)
         if not url or pid: rows.append(dict(part='memory', at='while replying', metric='resident, at most', value=memory.mib, unit='MiB', exact=True))
@@ -428,7 +453,8 @@ def bench_efficiency(
             rows += start_rows(measure_starts(opened, device, threads, starts, say)) if starts else []
     rows = [r for r in rows if r['value'] == r['value'] or r.get('left_out')]
     name = str(size or 'server') if url else opened.backend.info['name']
-    notes = ['Seconds belong to the machine named in the settings. Requests of one moment wait for each other, so the intervals of the percentiles are somewhat too narrow at high concurrency.',
+    notes = ['Seconds belong to the machine named in the settings. Requests of one moment wait for each other, so the intervals of the percentiles are '
+             'somewhat too narrow at high concurrency.',
              'Energy, where told, is that of the whole processor and card, whatever else ran included.']
     settings = dict(model=name, weights=opened.backend.info['hash'] if opened else None, way='in this process' if opened else 'HTTP', concurrency=levels,
                     requests=requests, rounds=rounds, tokens=tokens, starts=starts if opened else 0, device=device, threads=threads, machine=facts)

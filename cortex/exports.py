@@ -18,10 +18,11 @@ import pandas as pd
 from .artifacts import CortexError, atomic_write, content_hash
 from .cards import ExportRecipe, check_room, work_folder
 from .catalogue import strictest_licence
-from .export import GATES, Gate, HeldOut, Reading, Source, Verdict, compare_logits, compare_readings, find_held_out, find_source, merge_adapter, read_model, save_model, tensor_shapes
+from .export import (GATES, Gate, HeldOut, Reading, Source, Verdict, compare_logits, compare_readings, find_held_out, find_source,
+                           merge_adapter, read_model, save_model, tensor_shapes)
 from .models import new_folder
 from .quantize import RECIPES, QuantRecipe, calibration_rows, load_quantized, need_llmcompressor, quantize
-from .scores import Estimate, estimate, wilson_ci
+from .scores import estimate, wilson_ci
 from .sections import Section, figure_row
 
 # %% ../nbs/16j_exports.ipynb #a0b7605e
@@ -97,7 +98,8 @@ def measure_variant(
     folder = work/'merged' if v.recipe is None else work/f'{v.recipe.bits}-{v.recipe.method}-{content_hash(asdict(v.recipe))[:8]}'
     if not folder.is_dir():
         say(f'quantising: {v.name}' + (f', {min(len(ids), v.recipe.samples)} rows to calibrate on' if v.recipe.method == 'gptq' else ''))
-        quantize(work/'merged', folder, ids if v.recipe.method == 'gptq' else (), v.recipe, settings.shard, lambda k, n: say(f'  layer {k} of {n}') if k % 10 == 1 or k == n else None)
+        quantize(work/'merged', folder, ids if v.recipe.method == 'gptq' else (), v.recipe, settings.shard, lambda k,
+                 n: say(f'  layer {k} of {n}') if k % 10 == 1 or k == n else None)
     say(f'reading: {v.name}')
     mine = read_model(*load_quantized(folder), held.rows, held.problems, settings.positions, settings.max_new_tokens)
     note = note_reading(full, mine, v.gate, sum(f.stat().st_size for f in folder.glob('*.safetensors'))/1e6)
@@ -117,9 +119,11 @@ def variant_rows(
     number = lambda x: np.array([math.nan if v is None else v for v in x], float)
     loss, base, tokens = number(note['losses']), number(full['losses']), number(full['tokens'])
     ppl = lambda l, t: np.exp(l/t)
+    lost = int(np.isnan(loss).sum())
     pair = np.c_[loss, base, tokens]; names = dict(export=name); gate = dict(gate=note['verdict'])
     mine = lambda stat, cols=pair: estimate(cols, days, stat, horizon=1)
-    rows = [figure_row('perplexity', mine(lambda a, b, t: ppl(a, t)), 'full precision', mine(lambda a, b, t: ppl(a, t) - ppl(b, t)), names=names, better=-1, **gate),
+    rows = [figure_row('perplexity', mine(lambda a, b, t: ppl(a, t)), 'full precision', mine(lambda a, b, t: ppl(a, t) - ppl(b, t)), names=names, better=-1,
+                       **gate),
             figure_row('rise of the perplexity', mine(lambda a, b, t: ppl(a, t)/ppl(b, t) - 1), names=names, better=-1, unit='share', **gate),
             figure_row('divergence per token', estimate(number(note['kl']), days, horizon=1), names=names, better=-1, unit='nats', **gate)]
     if note['rewards']:
@@ -127,9 +131,10 @@ def variant_rows(
         rows.append(figure_row('reward', estimate(r, asked, horizon=1), 'full precision', estimate(r - s, asked, horizon=1), names=names, better=1, **gate))
         k, n = sum(note['same']), len(note['same']); lo, hi = wilson_ci(k, n)
         rows.append(names | dict(metric='replies alike to the letter', value=k/n, lo=lo, hi=hi, n=n, unit='share', **gate))
-    rows = [r if r['n'] else r | dict(left_out='no number: the export computes nonsense') for r in rows]
+    if lost: rows[:3] = [r | dict(value=math.nan, left_out=f'no number in {lost} of {len(loss)} rows: the export computes nonsense') for r in rows[:3]]
     top = note['logit_max']
-    return [*rows, names | dict(metric='largest difference of a logit', value=math.nan if top is None else top, exact=True, **gate) | (dict(left_out='no number') if top is None else {}),
+    return [*rows, names | dict(metric='largest difference of a logit', value=math.nan if top is None else top, exact=True, **gate)
+            | (dict(left_out='no number') if top is None else {}),
             names | dict(metric='size', value=note['mb'], exact=True, unit='MB', **gate)]
 
 # %% ../nbs/16j_exports.ipynb #12b87ee5
@@ -149,7 +154,8 @@ def say_exports(
         gap = np.subtract(n['losses'], notes[other]['losses'])
         e = estimate(np.c_[gap, full['tokens']], days, lambda g, t: g/t, horizon=1)
         how = 'is not known to differ from' if not e.known or e.lo <= 0 <= e.hi else 'loses less than' if e.hi < 0 else 'loses more than'
-        words.append(f"{name} {how} rounding to nearest: {e.value:+.2g} nats per token" + (f' ({e.lo:+.2g} to {e.hi:+.2g}).' if e.known else f' (no interval from {e.dates} days).'))
+        words.append(f"{name} {how} rounding to nearest: {e.value:+.2g} nats per token"
+                     + (f' ({e.lo:+.2g} to {e.hi:+.2g}).' if e.known else f' (no interval from {e.dates} days).'))
     return words
 
 # %% ../nbs/16j_exports.ipynb #0c103eda
@@ -188,9 +194,11 @@ def bench_export(
     rows.append(dict(export='full precision', metric='size', value=whole['mb'], exact=True, unit='MB', gate=''))
     facts = dict(source=held.name, simulated=all(str(r.get('source', '')).startswith('simulated') for r in held.rows), hash=config['rows'],
                  licence=strictest_licence([str(r.get('licence') or 'MIT') for r in held.rows]))
-    made = dict(model=source.name, base=source.base_id, adapter=config['adapter'], settings=asdict(settings), recipes={v.name: asdict(v.recipe) if v.recipe else None for v in variants},
+    made = dict(model=source.name, base=source.base_id, adapter=config['adapter'], settings=asdict(settings),
+                recipes={v.name: asdict(v.recipe) if v.recipe else None for v in variants},
                 gates={v.name: asdict(v.gate) for v in variants}, held_out=f'{len(held.rows)} rows on {len(set(days))} days, {len(held.problems)} questions')
     notes_ = ['Full precision is the sum of base and adapter in float32. Validation rows, not test rows: these figures serve to choose an export.',
               'The largest difference of a logit is the maximum over the positions that were read, and has no interval.']
-    return Section('exports', 'What an export costs', command or f'cortex bench exports {source.name} --kinds {",".join(dict.fromkeys(v.kind for v in variants))}',
+    return Section('exports', 'What an export costs', command
+                   or f'cortex bench exports {source.name} --kinds {",".join(dict.fromkeys(v.kind for v in variants))}',
                    facts, rows, say_exports(notes, whole, days), settings=made, notes=notes_)

@@ -5,12 +5,11 @@
 # %% auto #0
 __all__ = ['HOME', 'SETS', 'LOCAL', 'GROUPS', 'SEEDS', 'ExternalSet', 'pick_sets', 'task_specs', 'need_lm_eval', 'load_tasks',
            'open_lm', 'read_samples', 'task_facts', 'fix_shots', 'ask_sets', 'guessing', 'paired_difference',
-           'accuracy_rows', 'holm_column', 'say_external', 'hash_of', 'bench_external']
+           'accuracy_rows', 'say_external', 'hash_of', 'bench_external']
 
 # %% ../nbs/16h_external.ipynb #5ad45314
 import json, tempfile
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +21,7 @@ from .artifacts import CortexError, content_hash
 from .catalogue import check_names, strictest_licence
 from .scores import wilson_ci
 from .sections import Section
+from .significance import holm
 
 # %% ../nbs/16h_external.ipynb #30bfc0a6
 HOME = Path(__import__('cortex').__file__).parent/'data'/'external'
@@ -104,7 +104,8 @@ def load_tasks(
     except (OSError, ConnectionError, RuntimeError, ValueError) as e:
         lack = ', '.join(dict.fromkeys(d for s in sets for d in s.data))
         if not lack: raise
-        raise CortexError(f"the sets {', '.join(s.name for s in sets if s.data)} need the data {lack}, which could not be read ({type(e).__name__}): it is not on this machine and the Hub does not answer. "
+        raise CortexError(f"the sets {', '.join(s.name for s in sets if s.data)} need the data {lack}, which could not be read ({type(e).__name__}): it is not "
+                          f"on this machine and the Hub does not answer. "
                           "Run once where there is a network (and without HF_HUB_OFFLINE), or take the sets that are here: local.") from None
 
 # %% ../nbs/16h_external.ipynb #74fe4030
@@ -117,7 +118,7 @@ def open_lm(
     "Open a model for lm-eval."
     need_lm_eval()
     from lm_eval.api.model import LM
-    from cortex.models import load_model, quiet
+    from cortex.models import load_model
     if isinstance(model, LM): return model
     if not isinstance(model, tuple):
         from cortex.backends import tiny_texts
@@ -138,10 +139,12 @@ def read_samples(
         kept = [r for r in records if r.get('filter', 'none') == s.filter]
         if records and not kept:
             found = ', '.join(sorted({str(r.get('filter')) for r in records}))
-            raise CortexError(f"{task}: its replies were read as {found}, and {s.name} counts {s.filter!r}: lm-eval {version('lm_eval')} is another version than the sets were fixed for")
+            raise CortexError(f"{task}: its replies were read as {found}, and {s.name} counts {s.filter!r}: lm-eval {version('lm_eval')} is another version "
+                              f"than the sets were fixed for")
         for r in kept:
             many = len(r['arguments']) if s.metric.startswith('acc') else 0
-            rows.append(dict(set=s.name, task=task, question=int(r['doc_id']), right=float(r[s.metric]), choices=many, key=str(r['target']).strip(), hash=r['doc_hash']))
+            rows.append(dict(set=s.name, task=task, question=int(r['doc_id']), right=float(r[s.metric]), choices=many, key=str(r['target']).strip(),
+                             hash=r['doc_hash']))
     return pd.DataFrame(rows, columns=['set', 'task', 'question', 'right', 'choices', 'key', 'hash'])
 
 # %% ../nbs/16h_external.ipynb #7673d10d
@@ -153,7 +156,8 @@ def task_facts(
     "Write down what fixes a task."
     c = task.config
     prompt = [str(x) for x in (c.doc_to_text, c.doc_to_choice, c.doc_to_target, c.fewshot_delimiter, c.target_delimiter, c.description)]
-    return dict(version=(c.metadata or {}).get('version'), shots=c.num_fewshot, data=c.dataset_path if c.dataset_path != 'json' else 'here', subset=c.dataset_name, kind=c.output_type, prompt=content_hash(prompt))
+    return dict(version=(c.metadata or {}).get('version'), shots=c.num_fewshot, data=c.dataset_path if c.dataset_path != 'json' else 'here',
+                subset=c.dataset_name, kind=c.output_type, prompt=content_hash(prompt))
 
 def fix_shots(
     s:ExternalSet,
@@ -163,7 +167,8 @@ def fix_shots(
     for name, task in tasks.items():
         if task.config.num_fewshot is None: task.set_config(key='num_fewshot', value=s.shots)
         if (n := task.config.num_fewshot) != s.shots:
-            raise CortexError(f"{name} shows {n} examples here and {s.name} is fixed at {s.shots}: lm-eval {version('lm_eval')} is another version than the sets were fixed for")
+            raise CortexError(f"{name} shows {n} examples here and {s.name} is fixed at {s.shots}: lm-eval {version('lm_eval')} is another version than the "
+                              f"sets were fixed for")
     return {name: task_facts(task) for name, task in tasks.items()}
 
 # %% ../nbs/16h_external.ipynb #322aa5a5
@@ -182,7 +187,8 @@ def ask_sets(
     for s in sets:
         with tempfile.TemporaryDirectory() as work, hushed():
             manager, loaded = load_tasks((s,), work); facts |= fix_shots(s, loaded['tasks'])
-            got = simple_evaluate(model=lm, tasks=[loaded['groups'].get(t) or loaded['tasks'][t] for t in s.tasks], task_manager=manager, limit=limit, bootstrap_iters=0,
+            got = simple_evaluate(model=lm, tasks=[loaded['groups'].get(t) or loaded['tasks'][t] for t in s.tasks], task_manager=manager, limit=limit,
+                                  bootstrap_iters=0,
                                   apply_chat_template=chat, fewshot_as_multiturn=chat, use_cache=str(cache) if cache else None, **SEEDS)
         frames.append(read_samples(got['samples'], s))
     return pd.concat(frames, ignore_index=True), facts
@@ -213,7 +219,8 @@ def paired_difference(
     sizes, cross = (both + b)*(c + neither)*(both + c)*(b + neither), both*neither - b*c
     phi = 0. if not sizes else (max(cross - n/2, 0.) if cross > 0 else cross)/sizes**.5
     root = lambda s, t: max(s*s - 2*phi*s*t + t*t, 0.)**.5
-    return dict(diff=p1 - p2, diff_lo=p1 - p2 - root(p1 - l1, u2 - p2), diff_hi=p1 - p2 + root(u1 - p1, p2 - l2), p=float(binomtest(b, b + c).pvalue) if b + c else 1.)
+    return dict(diff=p1 - p2, diff_lo=p1 - p2 - root(p1 - l1, u2 - p2), diff_hi=p1 - p2 + root(u1 - p1, p2 - l2),
+                p=float(binomtest(b, b + c).pvalue) if b + c else 1.)
 
 # %% ../nbs/16h_external.ipynb #6f2bf915
 def accuracy_rows(
@@ -239,15 +246,6 @@ def accuracy_rows(
     return rows
 
 # %% ../nbs/16h_external.ipynb #a702911c
-def holm_column(
-    p,     # (N,) p values; NaN for none
-)->np.ndarray:  # (N,) corrected
-    "Correct p values of one family by Holm's step-down method."
-    p = np.asarray(p, float); out = np.full(len(p), np.nan); known = np.flatnonzero(~np.isnan(p)); m = len(known)
-    order = known[np.argsort(p[known])]
-    out[order] = np.minimum(np.maximum.accumulate(p[order]*np.arange(m, 0, -1)), 1.) if m else []
-    return out
-
 def say_external(
     table:pd.DataFrame,  # of `accuracy_rows`, with p_holm
     first:str,           # the base
@@ -258,10 +256,13 @@ def say_external(
         if not r['n']: words.append(f"{r['set']}: {r['system']} was asked nothing."); continue
         has = f"{r['set']}: {r['system']} has {pct(r['value'])} of {int(r['n'])} right (95% interval {pct(r['lo'])} to {pct(r['hi'])})"
         if r['system'] == first:
-            beats = r['diff_lo'] > 0 and not r['p_holm'] >= .05
-            words.append(f"{has}; guessing gives {pct(r['guessing'])}. " + ('It is above guessing.' if beats else 'It is below guessing.' if r['diff_hi'] < 0 else 'No edge over guessing found.'))
+            sure = not r['p_holm'] >= .05
+            words.append(f"{has}; guessing gives {pct(r['guessing'])}. "
+                         + ('It is above guessing.' if r['diff_lo'] > 0 and sure else 'It is below guessing.' if r['diff_hi'] < 0 and sure
+                            else 'No edge over guessing found.'))
         else:
-            lost = 'It is better than' if r['diff_lo'] > 0 and r['p_holm'] < .05 else 'It is worse than' if r['diff_hi'] < 0 and r['p_holm'] < .05 else 'No difference found to'
+            sure = r['p_holm'] < .05
+            lost = 'It is better than' if r['diff_lo'] > 0 and sure else 'It is worse than' if r['diff_hi'] < 0 and sure else 'No difference found to'
             unseen = f"; a loss of up to {-100*r['diff_lo']:.0f} points is not ruled out" if r['diff_lo'] < 0 else ''
             words.append(f"{has}. {lost} {r['baseline']}: {100*r['diff']:+.0f} points ({100*r['diff_lo']:+.0f} to {100*r['diff_hi']:+.0f}){unseen}.")
     return words
@@ -299,14 +300,17 @@ def bench_external(
         lm = open_lm(model, a, device, batch); weights[system] = hash_of(lm)
         answers[system], facts = ask_sets(lm, sets, limit, chat, Path(cache)/f'{weights[system]}-{"chat" if chat else "plain"}' if cache else None)
         del lm
-    table = pd.DataFrame(accuracy_rows(answers, sets)); table['p_holm'] = holm_column(table.p) if 'p' in table else np.nan
+    table = pd.DataFrame(accuracy_rows(answers, sets)); table['p_holm'] = holm(table.p) if 'p' in table else np.nan
     base = answers[name]
-    by_task = pd.concat(f.groupby(['set', 'task'], as_index=False).agg(right=('right', 'mean'), n=('right', 'size')).assign(system=k) for k, f in answers.items())
+    by_task = pd.concat(f.groupby(['set', 'task'], as_index=False).agg(right=('right', 'mean'), n=('right', 'size')).assign(system=k) for k,
+                        f in answers.items())
     source = '; '.join(dict.fromkeys(d for s in sets for d in (s.data or ('written for this project',))))
     data = dict(source=source, simulated=False, hash=content_hash(list(base.hash)), licence=strictest_licence([s.licence for s in sets]))
-    notes = {f'Only the first {limit} questions of each task were asked: a look, not a sample of the set.': bool(limit), 'The tiny model has random weights: its answers are noise.': model == 'tiny',
+    notes = {f'Only the first {limit} questions of each task were asked: a look, not a sample of the set.': bool(limit),
+             'The tiny model has random weights: its answers are noise.': model == 'tiny',
              'The sets written for this project are small and public: they catch a broken model, and rank no models.': any(not s.data for s in sets)}
-    keys = f'--sets {",".join(s.name for s in sets)}' + (f' --limit {limit}' if limit else '') + (f' --adapter {where.name}' if where else '') + (' --chat' if chat else '')
+    keys = f'--sets {",".join(s.name for s in sets)}' + (f' --limit {limit}' if limit else '') + (f' --adapter {where.name}' if where else '') + (' --chat'
+        if chat else '')
     settings = dict(lm_eval=version('lm_eval'), model=weights, chat_template=chat, limit=limit, batch=batch, seeds=SEEDS, greedy=True, tasks=facts)
     return Section('external', 'Sets that others made', command or f'cortex bench external --size {name} {keys}', data, table, say_external(table, name),
                    tables={'By task': by_task[['set', 'task', 'system', 'right', 'n']]}, settings=settings, notes=[n for n, holds in notes.items() if holds])

@@ -53,7 +53,8 @@ def texts(
     column:str,  # may be absent
 )->pd.Series:  # (N,) text, '' where there is none
     "Give a column as text."
-    return table[column].map(lambda x: '' if x is None or x is pd.NA or x != x else str(x)).astype(object) if column in table else pd.Series('', table.index, dtype=object)
+    return table[column].map(lambda x: '' if x is None or x is pd.NA or x != x else str(x)).astype(object) if column in table else pd.Series('', table.index,
+        dtype=object)
 
 # %% ../nbs/16d_sections.ipynb #76825c5f
 def freeze(
@@ -62,7 +63,8 @@ def freeze(
     "Turn a frame into what JSON can hold."
     f = frame.copy()
     for c in f:
-        if pd.api.types.is_datetime64_any_dtype(f[c]): f[c] = f[c].dt.strftime('%Y-%m-%d' if (f[c].dropna() == f[c].dropna().dt.normalize()).all() else '%Y-%m-%dT%H:%M:%S')
+        if pd.api.types.is_datetime64_any_dtype(f[c]):
+            f[c] = f[c].dt.strftime('%Y-%m-%d' if (f[c].dropna() == f[c].dropna().dt.normalize()).all() else '%Y-%m-%dT%H:%M:%S')
     return dict(columns=[str(c) for c in f.columns], rows=f.astype(object).where(f.notna(), None).to_numpy().tolist())
 
 def thaw(
@@ -84,9 +86,12 @@ def table_faults(
     endless = pd.concat([number(c).abs() == math.inf for c in FIGURES], axis=1).any(axis=1)
     bare = ~exact & ~excused
     return {'holds an infinite number': endless, 'has no value (say why in left_out)': number('value').isna() & ~excused,
-            'has neither an interval (lo, hi) nor a difference to a baseline with one (diff_lo, diff_hi), and is not marked exact': bare & ~bounded & ~(baseline & apart),
-            'has its interval upside down': (number('lo') > number('hi')) | (number('diff_lo') > number('diff_hi')), 'does not say n, the number of cases': bare & ~(number('n') >= 1),
-            'has a difference but does not name its baseline': number('diff').notna() & ~baseline, 'has a p value outside 0..1': (p < 0) | (p > 1) | (holm < 0) | (holm > 1),
+            'has neither an interval (lo, hi) nor a difference to a baseline with one (diff_lo, diff_hi), and is not marked exact':
+            bare & ~bounded & ~(baseline & apart),
+            'has its interval upside down': (number('lo') > number('hi')) | (number('diff_lo') > number('diff_hi')),
+            'does not say n, the number of cases': bare & ~(number('n') >= 1),
+            'has a difference but does not name its baseline': number('diff').notna() & ~baseline,
+            'has a p value outside 0..1': (p < 0) | (p > 1) | (holm < 0) | (holm > 1),
             'has a p value that Holm made smaller': holm < p - 1e-12}
 
 # %% ../nbs/16d_sections.ipynb #115eb66d
@@ -97,17 +102,26 @@ def check_table(
     "Refuse a table with a figure that a reader could not judge."
     t = pd.DataFrame(table).reset_index(drop=True)
     if not len(t): return pd.DataFrame(columns=list(t.columns) or ['metric', 'value'])
-    if lack := [c for c in ('metric', 'value') if c not in t]: raise CortexError(f"{where}: no column {' and no column '.join(lack)}. Names of the row, then metric, value, lo, hi, n.")
+    if lack := [c for c in ('metric', 'value') if c not in t]:
+        raise CortexError(f"{where}: no column {' and no column '.join(lack)}. Names of the row, then metric, value, lo, hi, n.")
+    if twice := [str(c) for c in t.columns[t.columns.duplicated()]]: raise CortexError(f"{where}: two columns are called {twice[0]!r:.40}.")
     for c in [c for c in FIGURES if c in t]:
-        try: t[c] = pd.to_numeric(t[c])
-        except (ValueError, TypeError): raise CortexError(f"{where}: the column {c} holds {next(x for x in t[c] if isinstance(x, str))!r:.40}, which is no number.") from None
+        try:
+            t[c] = pd.to_numeric(t[c])
+            if t[c].dtype.kind == 'c': raise TypeError
+        except (ValueError, TypeError):
+            odd = next((x for x in t[c] if not isinstance(x, (int, float, type(None)))), None)
+            raise CortexError(f"{where}: the column {c} holds {odd!r:.40}, which is no number.") from None
     t = thaw(freeze(t)); names = name_columns(t)
     t = t.astype({c: float for c in FIGURES if c in t and t[c].dtype == object})   # a column of gaps alone
     told = lambda i: ', '.join(f'{c} {t[c][i]}' for c in [*names, 'metric'])
     for fault, bad in table_faults(t).items():
-        if bad.any(): raise CortexError(f"{where}, row {int(bad.idxmax())} ({told(bad.idxmax())}) {fault}" + (f"; so do {int(bad.sum()) - 1} others" if bad.sum() > 1 else '') + '.')
-    twice = t.duplicated([*names, 'metric'])
-    if twice.any(): raise CortexError(f"{where}, row {int(twice.idxmax())} ({told(twice.idxmax())}) occurs twice: give each line a name of its own, left of metric.")
+        if bad.any():
+            raise CortexError(f"{where}, row {int(bad.idxmax())} ({told(bad.idxmax())}) {fault}"
+                              + (f"; so do {int(bad.sum()) - 1} others" if bad.sum() > 1 else '') + '.')
+    twice = t[[*names, 'metric']].astype(str).duplicated()
+    if twice.any():
+        raise CortexError(f"{where}, row {int(twice.idxmax())} ({told(twice.idxmax())}) occurs twice: give each line a name of its own, left of metric.")
     return t
 
 # %% ../nbs/16d_sections.ipynb #4eb81e8c
@@ -138,6 +152,7 @@ def direction(
     if stated in (1, -1, 0): return int(stated)
     return -1 if metric in LOW else 1 if metric in HIGH else 0
 
+# %% ../nbs/16d_sections.ipynb #231b8f25
 def verdict_of(
     row:dict,  # a line of a table
 )->str:  # '' if it is not judged against a baseline
@@ -169,14 +184,17 @@ def line_texts(
     row:dict,        # a line of a table
 )->dict[str,str]:
     "Write out the figures of one line."
-    unit, has = row['unit'] if isinstance(row.get('unit'), str) else '', lambda *ks: all(isinstance(row.get(k), (int, float)) and math.isfinite(row[k]) for k in ks)
+    unit, has = row['unit'] if isinstance(row.get('unit'), str) else '', lambda *ks: all(isinstance(row.get(k), (int, float)) and math.isfinite(row[k])
+                                                                                         for k in ks)
     num = lambda k, sign=False: number_text(row.get(k), unit, sign)
     bare = lambda k, sign=False: number_text(row.get(k), 'share' if unit == 'share' else '', sign).removesuffix(' pp').removesuffix('%')
-    out = {'value': num('value'), 'interval': f'{bare("lo")} to {bare("hi")}' if has('lo', 'hi') else 'exact' if row.get('exact') in (True, 1) else '', 'n': f'{int(row["n"]):,}' if has('n') else ''}
+    out = {'value': num('value'), 'interval': f'{bare("lo")} to {bare("hi")}' if has('lo', 'hi') else 'exact' if row.get('exact') in (True, 1) else '',
+           'n': f'{int(row["n"]):,}' if has('n') else ''}
     if row.get('left_out') and row['left_out'] == row['left_out']: out |= {'value': '–', 'interval': str(row['left_out'])}
     base = row.get('baseline')
     out['baseline'] = base if isinstance(base, str) else ''
-    out['difference'] = num('diff', True) + (f' ({bare("diff_lo", True)} to {bare("diff_hi", True)})' if has('diff_lo', 'diff_hi') else '') if has('diff') else ''
+    out['difference'] = num('diff', True) + (f' ({bare("diff_lo", True)} to {bare("diff_hi", True)})' if has('diff_lo', 'diff_hi')
+                                             else '') if has('diff') else ''
     p = 'p_holm' if has('p_holm') else 'p'
     out['p'] = '' if not has(p) else ('<0.001' if row[p] < .001 else f'{row[p]:.3f}') + (' (Holm)' if p == 'p_holm' else '')
     return out | {'verdict': verdict_of(row)}
@@ -190,14 +208,16 @@ def readable(
     names, t = name_columns(table), table.head(limit) if limit else table
     more = [c for c in t.columns if c not in names and c not in KNOWN]
     plain = lambda x: '' if x is None or x != x else number_text(x) if isinstance(x, float) else str(x)
-    rows = [{**{c: str(int(r[c])) if isinstance(r[c], float) and r[c].is_integer() else plain(r[c]) for c in names}, 'metric': str(r['metric']), **line_texts(r), **{c: plain(r[c]) for c in more}} for r in t.to_dict('records')]
+    rows = [{**{c: str(int(r[c])) if isinstance(r[c], float) and r[c].is_integer() else plain(r[c]) for c in names}, 'metric': str(r['metric']),
+             **line_texts(r), **{c: plain(r[c]) for c in more}} for r in t.to_dict('records')]
     out = pd.DataFrame(rows, columns=None if rows else [*names, 'metric', 'value'])
     return out[[c for c in out if c in ('metric', 'value') or (out[c] != '').any()]]
 
 # %% ../nbs/16d_sections.ipynb #c91e6ccb
 SVG_TAGS = frozenset('svg g path defs use clipPath rect text tspan circle ellipse line polyline polygon title desc style linearGradient stop'.split())
 SVG_STYLE = re.compile(r'\s*\*\{stroke-linejoin: ?round; ?stroke-linecap: ?butt\}\s*')
-OUTSIDE = re.compile(r'url\((?!#)|javascript:|@import|expression\(|\\', re.I)
+# what loads, runs, or lays itself over the page
+OUTSIDE = re.compile(r'url\((?!#)|javascript:|@import|expression\(|image(?:-set)?\(|src\(|//|position\s*:|\\', re.I)
 
 def picture_faults(
     root,  # an element of `ElementTree`
@@ -207,7 +227,8 @@ def picture_faults(
     for e in root.iter():
         if bare(e.tag) not in SVG_TAGS: out.append(f'a <{bare(e.tag)[:20]}>')
         if bare(e.tag) == 'style' and not SVG_STYLE.fullmatch(e.text or ''): out.append(f'a style {(e.text or "").strip()[:30]!r}')
-        out += [f'{bare(k)[:20]}={v[:30]!r}' for k, v in e.attrib.items() if bare(k).lower().startswith('on') or bare(k).lower() == 'href' and not v.startswith('#') or OUTSIDE.search(v)]
+        out += [f'{bare(k)[:20]}={v[:30]!r}' for k, v in e.attrib.items() if bare(k).lower().startswith('on') or bare(k).lower() == 'href'
+                and not v.startswith('#') or OUTSIDE.search(v)]
     return out
 
 # %% ../nbs/16d_sections.ipynb #d30fc68d
@@ -218,7 +239,8 @@ def check_svg(
     "Refuse a picture that is not one <svg>, or that could run, load or leave the page."
     text = str(svg).strip()
     if not text.startswith('<svg'): raise CortexError(f'{where}: starts with {text[:30]!r}: pass one <svg> element, as `inline_svg` draws it.')
-    if found := re.search(r'<[!?]', text): raise CortexError(f'{where}: holds {text[found.start():found.start() + 20]!r}, which has no place in a picture. Draw it with `inline_svg`.')
+    if found := re.search(r'<[!?]', text):
+        raise CortexError(f'{where}: holds {text[found.start():found.start() + 20]!r}, which has no place in a picture. Draw it with `inline_svg`.')
     try: root = ElementTree.fromstring(f'<page xmlns:xlink="xlink">{text}</page>')
     except ElementTree.ParseError as e: raise CortexError(f'{where}: is not well-formed ({e}). Draw it with `inline_svg`.') from None
     faults = [f'{len(root)} elements side by side'] if len(root) != 1 or (root[0].tail or '').strip() else picture_faults(root[0])
@@ -248,15 +270,20 @@ def checked_parts(
 )->dict:  # field -> its checked form
     "Check the parts of a section."
     at = f'section {s.name}'
-    if not re.fullmatch(r'[a-z][a-z0-9_-]{0,59}', str(s.name)): raise CortexError(f"name {s.name!r:.60}: small letters, digits, - and _; it becomes a file's name.")
+    if not re.fullmatch(r'[a-z][a-z0-9_-]{0,59}', str(s.name)):
+        raise CortexError(f"name {s.name!r:.60}: small letters, digits, - and _; it becomes a file's name.")
     for k in ('title', 'command'):
         if not str(getattr(s, k) or '').strip(): raise CortexError(f"{at}: has no {k}.")
-    if lack := [k for k in DATA_FACTS if s.data.get(k) in (None, '')]: raise CortexError(f"{at}: its data has no {', no '.join(lack)}. `data_of` makes all of them.")
+    if lack := [k for k in DATA_FACTS if s.data.get(k) in (None, '')]:
+        raise CortexError(f"{at}: its data has no {', no '.join(lack)}. `data_of` makes all of them.")
     words = sentences(s.words)
     if not words: raise CortexError(f"{at}: says nothing in words. Say what came out, also where it is 'no edge found'.")
-    return dict(name=str(s.name), title=str(s.title), command=str(s.command), data=json.loads(_json(dict(s.data))), table=check_table(s.table, at), words=words, notes=sentences(s.notes),
-                tables={str(k): settled(v, f'{at}, table {k}') for k, v in (s.tables or {}).items()}, figures={str(k): check_svg(v, f'{at}, picture {k}') for k, v in (s.figures or {}).items()},
-                settings=json.loads(_json(dict(s.settings or {}))), scores=None if s.scores is None else settled(s.scores, f'{at}, scores', ('metric', 'date', 'value')))
+    return dict(name=str(s.name), title=str(s.title), command=str(s.command), data=json.loads(_json(dict(s.data))), table=check_table(s.table, at), words=words,
+                notes=sentences(s.notes),
+                tables={str(k): settled(v, f'{at}, table {k}') for k, v in (s.tables or {}).items()},
+                figures={str(k): check_svg(v, f'{at}, picture {k}') for k, v in (s.figures or {}).items()},
+                settings=json.loads(_json(dict(s.settings or {}))), scores=None if s.scores is None
+                else settled(s.scores, f'{at}, scores', ('metric', 'date', 'value')))
 
 # %% ../nbs/16d_sections.ipynb #b78b5245
 @dataclass(frozen=True, eq=False, repr=False)
@@ -298,7 +325,8 @@ def section_dict(
 )->dict:
     "Lay out a section as JSON does."
     held = {f.name: getattr(s, f.name) for f in fields(s)}
-    return held | dict(table=freeze(s.table), tables={k: freeze(v) for k, v in s.tables.items()}, scores=None if s.scores is None else freeze(s.scores), words=list(s.words), notes=list(s.notes))
+    return held | dict(table=freeze(s.table), tables={k: freeze(v) for k, v in s.tables.items()}, scores=None if s.scores is None else freeze(s.scores),
+                       words=list(s.words), notes=list(s.notes))
 
 def section_json(
     s:Section,
@@ -315,12 +343,15 @@ def read_section(
     mend = 'Make it again, or take it from where it came.'
     try: held = json.loads(text)
     except (ValueError, RecursionError): raise CortexError(f'{where}: not whole JSON ({len(text):,} characters). {mend}') from None
-    if not isinstance(held, dict) or held.get('schema') != SCHEMA or not isinstance(held.get('section'), dict): raise CortexError(f'{where}: not a section, which starts with the schema {SCHEMA!r}.')
+    if not isinstance(held, dict) or held.get('schema') != SCHEMA or not isinstance(held.get('section'), dict):
+        raise CortexError(f'{where}: not a section, which starts with the schema {SCHEMA!r}.')
     d = held['section']
-    if (found := content_hash(d)) != held.get('hash'): raise CortexError(f"{where}: its content has hash {found}, it was written with {held.get('hash')}: it was changed since. {mend}")
+    if (found := content_hash(d)) != held.get('hash'):
+        raise CortexError(f"{where}: its content has hash {found}, it was written with {held.get('hash')}: it was changed since. {mend}")
     try: return Section(**d | dict(table=thaw(d['table']), tables={k: thaw(v) for k, v in d['tables'].items()}, scores=d.get('scores') and thaw(d['scores'])))
     except CortexError: raise
-    except (KeyError, TypeError, AttributeError, ValueError) as e: raise CortexError(f'{where}: lacks a part of a section ({type(e).__name__}: {e}). {mend}') from None
+    except (KeyError, TypeError, AttributeError, ValueError) as e:
+        raise CortexError(f'{where}: lacks a part of a section ({type(e).__name__}: {e}). {mend}') from None
 
 # %% ../nbs/16d_sections.ipynb #138bc850
 def save_section(
@@ -373,9 +404,10 @@ def frame_html(
 )->str:
     "Lay out a frame as a table of the house."
     more = f' {len(frame) - limit:,} further rows are in the JSON.' if len(frame) > limit else ''
-    return html_table([str(c) for c in frame.columns], [[esc(cell_text(x)) for x in r] for r in frame.head(limit).itertuples(index=False)], (caption + more).strip())
+    return html_table([str(c) for c in frame.columns], [[esc(cell_text(x)) for x in r] for r in frame.head(limit).itertuples(index=False)],
+                      (caption + more).strip())
 
-# %% ../nbs/16d_sections.ipynb #b9d5cec9
+# %% ../nbs/16d_sections.ipynb #4899bba6
 def figures_html(
     table:pd.DataFrame,  # checked figures
     caption:str='',
@@ -384,12 +416,15 @@ def figures_html(
     t = readable(table); small = lambda x: f'<small>{esc(x)}</small>' if x else ''
     colour = lambda v: f'<em class="{v if v in ("better", "worse") else "none"}">{esc(v)}</em>' if v else ''
     cells = {'value': lambda r: f'<b>{esc(r["value"])}</b>{small(r.get("interval"))}',
-             'difference': lambda r: f'<b>{esc(r["difference"].split(" (")[0])}</b>{small(r["difference"].partition(" (")[2].rstrip(")"))}{colour(r.get("verdict"))}'}
-    names = [c for c in name_columns(table) if c in t]; heads = [c for c in t.columns if c not in ('interval', *names, *(['verdict'] if 'difference' in t else []))]
+             'difference': lambda r: (f'<b>{esc(r["difference"].split(" (")[0])}</b>{small(r["difference"].partition(" (")[2].rstrip(")"))}'
+                                      f'{colour(r.get("verdict"))}')}
+    names = [c for c in name_columns(table) if c in t]
+    heads = [c for c in t.columns if c not in ('interval', *names, *(['verdict'] if 'difference' in t else []))]
     title = lambda r: [esc(r[names[0]]) + small(' · '.join(r[c] for c in names[1:] if r[c]))] if names else []
     rows = [title(r) + [cells.get(c, lambda r, c=c: esc(r[c]))(r) for c in heads] for r in t.to_dict('records')]
     return html_table([' · '.join(names)]*bool(names) + [{'p': 'p value', 'baseline': 'against'}.get(c, c) for c in heads], rows, caption)
 
+# %% ../nbs/16d_sections.ipynb #b9d5cec9
 def folded_html(
     table:pd.DataFrame,  # checked figures
     caption:str='',
@@ -413,6 +448,8 @@ def section_html(
     plots = ''.join(f'<figure>{svg}<figcaption>{esc(k)}</figcaption></figure>' for k, svg in s.figures.items())
     facts = {k: v if isinstance(v, str) else _json(v) for k, v in s.settings.items()} | {'Section hash': s.hash}
     made = '<dl>' + ''.join(f'<dt>{esc(k)}</dt><dd>{esc(v)}</dd>' for k, v in facts.items()) + '</dl>'
-    return (stamp + items(s.words, 'words') + f'<p class="note">Made by <code>{esc(s.command)}</code>. {esc(made_by(s))}.</p>' + (f'<div class="plots">{plots}</div>' if plots else '')
-            + (folded_html(s.table, f'{s.title}: 95% intervals below the figures', limit) if len(s.table) else '<p>No figures.</p>') + ''.join(frame_html(f, k, limit) for k, f in s.tables.items())
+    return (stamp + items(s.words, 'words') + f'<p class="note">Made by <code>{esc(s.command)}</code>. {esc(made_by(s))}.</p>'
+            + (f'<div class="plots">{plots}</div>' if plots else '')
+            + (folded_html(s.table, f'{s.title}: 95% intervals below the figures', limit) if len(s.table) else '<p>No figures.</p>')
+            + ''.join(frame_html(f, k, limit) for k, f in s.tables.items())
             + items([f'Limit: {n}' for n in s.notes], 'note') + f'<details><summary>Settings</summary>{made}</details>')

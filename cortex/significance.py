@@ -23,7 +23,8 @@ def holm(
 )->np.ndarray:  # (M,) adjusted p values, never smaller
     "Adjust p values for their number (Holm 1979, Scand. J. Statist. 6)."
     p = np.asarray(p, float); made = np.flatnonzero(~np.isnan(p)); out = np.full(p.shape, np.nan)
-    if made.size and not (0 <= p[made].min() and p[made].max() <= 1): raise CortexError(f"p values run from {p[made].min():g} to {p[made].max():g}: they must lie in 0..1.")
+    if made.size and not (0 <= p[made].min() and p[made].max() <= 1):
+        raise CortexError(f"p values run from {p[made].min():g} to {p[made].max():g}: they must lie in 0..1.")
     order = made[np.argsort(p[made], kind='stable')]
     out[order] = np.minimum(1, np.maximum.accumulate(p[order]*np.arange(len(order), 0, -1)))
     return out
@@ -98,7 +99,8 @@ def resample_dates(
     "Draw blocks of dates once, for any number of columns."
     values = np.asarray(values, float)
     if values.ndim != 2: raise CortexError(f"values have {values.ndim} axes: give a row per case and a column per figure.")
-    if np.isnan(values).any(): raise CortexError(f"row {int(np.isnan(values).any(1).argmax())} has a missing value: columns are compared on the same cases, so keep complete rows.")
+    if np.isnan(values).any():
+        raise CortexError(f"row {int(np.isnan(values).any(1).argmax())} has a missing value: columns are compared on the same cases, so keep complete rows.")
     dates, sums, counts = cluster_sums(values, clusters); D = len(dates)
     if not D: return Resamples(np.full(values.shape[1], np.nan), np.empty((0, values.shape[1])), 0, 0, 0., 1.)
     L = block_length(dates, horizon); means, draws = sums.sum(0)/counts.sum(), np.empty((0, values.shape[1]))

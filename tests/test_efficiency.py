@@ -31,6 +31,11 @@ web.run_app(app, host='127.0.0.1', port=port, print=None, access_log=None)
 '''
 
 
+def test_no_interval_reaches_below_nothing():
+    "Three rounds that disagree: Student's interval of a rate would go below zero."
+    assert mean_interval([1., 2., 30.])[1] == 0 and mean_interval([9., 11.])[1] >= 0 and math.isnan(mean_interval([3.])[1])
+
+
 def test_percentiles_hold_what_they_promise():
     rng = np.random.default_rng(0)
     for q, n in ((.5, 40), (.95, 120), (.99, 600)):

@@ -12,7 +12,7 @@ from lm_eval.api.model import LM
 
 from cortex import external
 from cortex.artifacts import CortexError
-from cortex.external import HOME, LOCAL, SETS, accuracy_rows, ask_sets, bench_external, guessing, holm_column, paired_difference, pick_sets
+from cortex.external import HOME, LOCAL, SETS, accuracy_rows, ask_sets, bench_external, guessing, paired_difference, pick_sets
 from cortex.sections import Section
 
 
@@ -118,13 +118,6 @@ def test_paired_difference_against_others():
 def _truth(cache={}):
     if not cache: u, z = np.random.default_rng(1).random(4_000_000), np.random.default_rng(2).standard_normal(4_000_000); cache['d'] = .6 - (u + .25*z < .5).mean()
     return cache['d']
-
-
-def test_holm_against_statsmodels():
-    multi = pytest.importorskip('statsmodels.stats.multitest')
-    p = np.random.default_rng(0).random(12)**2
-    assert np.allclose(holm_column(p), multi.multipletests(p, method='holm')[1])
-    assert np.isnan(holm_column([np.nan, .5])[0]) and holm_column([]).size == 0
 
 
 def test_adapter_is_held_against_its_base(tmp_path):

@@ -4,8 +4,8 @@ import numpy as np, pandas as pd, pytest
 from cortex.artifacts import CortexError
 from cortex.cases import make_cases
 from cortex.features import TARGETS, add_features
-from cortex.forecasts import (BINS, CUTOFFS, FIGURES, LOSSES, MODELS, SYSTEMS, WORST_ERROR, Z80, add_replies, bench_market, case_rows, correlation_walk, figure_columns, group_lines, impulse_response,
-    advance, knowledge_cutoff, knowledge_windows, main_lines, model_forecasts, new_model, path_covariance, path_figures, quietly, refit_days, score_rows, section_of, slice_lines, walk_forward)
+from cortex.forecasts import (BINS, CUTOFFS, FIGURES, LOSSES, MODELS, SYSTEMS, WORST_ERROR, Z80, add_replies, bench_market, case_rows, correlation_walk, figure_columns, figure_of, group_lines, impulse_response,
+    advance, knowledge_cutoff, knowledge_windows, main_lines, model_forecasts, new_model, path_covariance, path_figures, quietly, refit_days, score_rows, section_of, slice_lines, small_samples, walk_forward)
 from cortex.replies import Forecast
 from cortex.scores import LEVELS, fit_baselines, forecast_baseline, forecast_scores
 from cortex.sections import Section
@@ -111,10 +111,32 @@ def test_missing_replies_are_the_worst_and_are_counted(market, rows):
     asked = rows[rows.system == 'rules']; told = asked.iloc[::4]; s = score_rows(add_replies(rows, told, 'm', asked)); mine = s[s.system == 'm']
     lost = mine[mine.missing]; assert len(mine) == len(asked) and len(lost) == len(asked) - len(told) and (lost.crps == 8).all() and (lost.accuracy == 0).all() and (lost.brier == 1).all()
     assert lost.mae.to_numpy() == pytest.approx(WORST_ERROR*lost.sigma.to_numpy()) and s[s.system != 'm'].missing.sum() == 0
+    assert section_of(rows, market, 'simulated', {}, None, 50, 0, 7, 'x').settings['left_out'] == rows.attrs['left_out'] > 0
     section = section_of(rows, market, 'simulated', {'m': (told, asked)}, None, 200, 0, 7, 'cortex bench forecasts')
     assert any('m: ' in w and f'{len(lost)} of {len(asked)} asked cases' in w for w in section.words) and Section.from_json(section.to_json()) == section
     t = section.table; t = t[(t.system == 'm') & (t.metric == 'crps')]; assert len(t) == 4*5 and (t['diff'] > 0).all()
     none = score_rows(add_replies(rows, told.head(0), 'm', asked)); assert none[none.system == 'm'].missing.all()
+
+def test_silence_never_improves_calibration(rows):
+    "Whoever says 55% before nothing but rises is off by 45 points; keeping silent in half of the cases is worse, not a way to cancel the rest."
+    d = rows[(rows.system == 'drift') & (rows.horizon == 7) & (rows.target == 'tx_count')].assign(change=.1); off = []
+    for silent in (0, 2):
+        columns, _, at = figure_columns(score_rows(d.assign(p_up=np.where(np.arange(len(d)) % 2 < silent/2, np.nan, .55)))); off.append(figure_of(at, 'drift', 'ece')(columns.mean(0)))
+    assert off[0] == pytest.approx(.45) and off[1] == pytest.approx((.45 + 1)/2, abs=.01)
+
+def test_questions_that_nobody_else_answered_are_counted(market, rows):
+    asked = rows[rows.system == 'rules']; early = asked.head(5).assign(date=asked.date.head(5) - pd.Timedelta(700, 'D')); both = pd.concat([asked, early])
+    assert add_replies(rows, asked.assign(horizon=asked.horizon.astype(str)), 'm', both).attrs['unknown'] == 5
+    words = section_of(rows, market, 'simulated', {'m': (asked, both)}, None, 50, 0, 7, 'x').words
+    assert any(w.startswith('m: 5 more cases were asked') for w in words) and any('no model was named' in w for w in words)
+    assert not any('nan' in w for w in section_of(rows, market, 'simulated', {'m': asked.head(1)}, 'rules', 50, 0, 7, 'x').words)
+
+def test_measured_size_is_for_the_overlap_of_the_cuts(rows):
+    "Weekly cuts of a 7-day question do not overlap; daily ones overlap six times."
+    from cortex.significance import dm_size
+    t = pd.DataFrame(dict(dates=[80, 2000], horizon=[7, 7]))
+    weekly, daily = small_samples(t, 7), small_samples(t, 1); assert len(weekly) == 1 and (weekly.steps[0], daily.steps[0]) == (1, 7)
+    assert weekly.dm_size[0] == pytest.approx(dm_size(80, 1, 2000)) and daily.dm_size[0] == pytest.approx(dm_size(80, 7, 2000))
 
 def test_one_case_equal_outcomes_and_holes(market, rows):
     s = score_rows(rows); near = s[(s.chain == 'near') & (s.horizon == 7) & (s.target == 'tx_count')]; one = near[near.date == near.date.max()]
@@ -128,7 +150,8 @@ def test_one_case_equal_outcomes_and_holes(market, rows):
 
 def test_errors_say_what_and_where(market, rows):
     told = rows[rows.system == 'rules'].head(3)
-    for fn, word in ((lambda: walk_forward(market, ('tps',)), "'tps' is not a target"), (lambda: walk_forward(market, ('fees_usd',)), 'the market has no fees_usd'), (lambda: walk_forward(market, horizons=(1.5,)), 'horizons'),
+    for fn, word in ((lambda: walk_forward(market, ('tps',)), "'tps' is not a target"), (lambda: walk_forward(market, ('fees_usd',)), 'the market has no fees_usd'), (lambda: walk_forward(market, horizons=(1.5,)), 'horizons'), (lambda: walk_forward(market, every=0), 'every=0'), (lambda: walk_forward(market, since='soon'), "since 'soon' is no day"),
+                     (lambda: bench_market(market), 'no source'), (lambda: bench_market(market, 'simulated', model='gpt-9'), 'no knowledge cutoff'), (lambda: knowledge_windows(rows, 'soon'), "'soon' is no day"),
                      (lambda: add_replies(rows, told, 'drift'), "system='drift'"), (lambda: score_rows(rows.head(2).assign(sigma=0.)), 'row 0 has no outcome or no volatility'), (lambda: knowledge_cutoff('x'), 'no knowledge cutoff'),
                      (lambda: correlation_walk(market, 7, 'xrp'), 'the market has no xrp'), (lambda: new_model('Theta', 7), "no model is called 'Theta'")):
         with pytest.raises(CortexError, match=word): fn()

@@ -10,7 +10,7 @@ from llm_server import LlmServer
 
 from cortex.artifacts import CortexError
 from cortex.endpoints import ApiTeacher
-from cortex.judges import (INJECTIONS, Comparison, as_judge, ask_judge, bench_judge, bench_quality, compare_replies, hush, judge_quality, kappa_by_date, people_say, plant, probe_judge, read_verdict, verifier_says)
+from cortex.judges import (INJECTIONS, QUALITY, difference_p, Comparison, as_judge, ask_judge, bench_judge, bench_quality, compare_replies, hush, judge_quality, kappa_by_date, people_say, plant, probe_judge, read_verdict, verifier_says)
 from cortex.ledger import ledger_summary
 from cortex.review import agreement, key_path, make_review, read_review, review_table
 from cortex.sections import Section
@@ -181,6 +181,20 @@ def test_reasoning_counts_are_those_of_hand_made_replies(problems, right, wrong)
     assert cell(s, system='rules', kind='protocol.growth', metric='conclusion').value == 1 and s == Section.from_json(s.to_json())
     growth = frame[frame.kind.str.startswith('protocol')]
     assert cell(s, system='spoilt', kind='all', metric='protocol').value == pytest.approx(growth.protocol_right.sum()/growth.protocol_said.sum())
+
+def test_differences_are_tested_and_pay_for_their_number(problems, right, wrong):
+    "The p value is that of `contrast`, which takes another way to the same resamples; Holm's over the table; what is the same on every day has no p and still counts."
+    from cortex.sensitivity import contrast
+    a, b = judge_quality(problems, wrong), judge_quality(problems, right); m = next(m for m in QUALITY if m.name == 'consistent')
+    assert difference_p(a, b, m, 300) == pytest.approx(contrast('x', a.consistent, b.consistent.to_numpy(), a, 'b', n=300)['p'])
+    t = bench_quality(problems, {'spoilt': wrong}, n=200).table; made = t.p.notna()
+    assert made.any() and (t.p_holm[made] >= t.p[made]).all() and t.p[t.system == 'rules'].isna().all()
+    assert any(w.startswith('mute is behind rules in points answered 0.0%') for w in bench_quality(problems, {'mute': ['']*len(problems)}, n=200).words)
+
+def test_pairs_that_cannot_be_told_apart(problems, right):
+    tasks = [p['task'] for p in problems]
+    with pytest.raises(CortexError, match='occurs twice'): compare_replies(tasks[:1]*2, right[:2], right[:2][::-1], lambda p, s: ['']*len(p))
+    assert bench_judge(problems[:4], [None, *right[1:4]], n=50, probe=0).settings['questions'] == 4
 
 def test_silence_is_the_worst_reasoning(problems):
     s = bench_quality(problems, {'mute': ['']*len(problems)}, n=200)

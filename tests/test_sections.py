@@ -15,7 +15,7 @@ def section(rows=(GOOD,), **kw): return Section(**dict(dict(name='forecasts', ti
 
 @pytest.mark.parametrize('change, why', [
     (dict(lo=None, diff_lo=None), 'neither an interval'), (dict(hi=None, baseline='', diff=None), 'neither an interval'), (dict(lo=.3), 'upside down'), (dict(diff_lo=.2), 'upside down'), (dict(n=None), 'does not say n'), (dict(n=0), 'does not say n'),
-    (dict(value=None), 'has no value'), (dict(value=math.nan), 'has no value'), (dict(value=math.inf), 'infinite'), (dict(baseline=''), 'does not name its baseline'), (dict(p=-.1), 'outside 0..1'), (dict(p_holm=.1), 'made smaller'), (dict(value='much'), 'is no number')])
+    (dict(value=None), 'has no value'), (dict(value=math.nan), 'has no value'), (dict(value=math.inf), 'infinite'), (dict(baseline=''), 'does not name its baseline'), (dict(p=-.1), 'outside 0..1'), (dict(p_holm=.1), 'made smaller'), (dict(value='much'), 'is no number'), (dict(value=[.1]), 'is no number'), (dict(value=1j), 'is no number')])
 def test_a_figure_that_cannot_be_judged_is_refused(change, why):
     "The message names the section, the row and what is wrong with it."
     other = dict(GOOD, horizon=1)
@@ -32,6 +32,12 @@ def test_what_needs_no_interval():
 
 def test_two_lines_of_one_name_are_refused():
     with pytest.raises(CortexError, match='row 2 .* occurs twice'): section([GOOD, dict(GOOD, horizon=1), GOOD])
+
+def test_tables_of_odd_shape():
+    "A column twice is refused; names may be anything that prints."
+    with pytest.raises(CortexError, match="two columns are called 'n'"): check_table(pd.concat([pd.DataFrame([GOOD]), pd.DataFrame([dict(n=3)])], axis=1))
+    assert len(check_table([dict(GOOD, target=['a', 'b']), dict(GOOD, target=['a'])])) == 2
+    with pytest.raises(CortexError, match='occurs twice'): check_table([dict(GOOD, target=['a']), dict(GOOD, target=['a'])])
 
 def test_estimates_without_interval_give_their_reason():
     row = figure_row('brier', Estimate(.2, math.nan, math.nan, 6, 3), 'drift', Estimate(.1, math.nan, math.nan, 6, 3))
@@ -129,6 +135,7 @@ def test_hostile_text_is_escaped_everywhere():
     assert '<script' not in page and '<img' not in page and page.count('&lt;script') > 12
 
 @pytest.mark.parametrize('inside', ['<script>1</script>', '<a href="https://x.y">z</a>', '<image href="x.png"/>', '<foreignObject><p/></foreignObject>', '<animate onbegin="x()"/>', '<g onclick="x()"/>', '<use href="https://x.y#z"/>', '<rect style="fill:url(//x.y/z)"/>',
+    '<rect style="fill:image-set(&quot;x.png&quot; 1x)"/>', '<g style="cursor:image(x.png)"/>', '<rect style="fill:src(x)"/>', '<g style="position : fixed;inset:0"/>', '<rect fill="//x.y/z"/>',
     '<style>@import url(x)</style>', '<style>*{color:red}</style>', '<g style="background:\\75rl(x)"/>', '<title><img src="x"/></title>', '<!-- x -->', '<![CDATA[<script>]]>', '<?xml-stylesheet href="x"?>', '&x;', '<g>', '</svg><svg>', '<g/></svg><script>1</script><svg>'])
 def test_pictures_that_could_run_or_load(inside):
     with pytest.raises(CortexError, match='picture'): check_svg(f'<svg>{inside}</svg>')

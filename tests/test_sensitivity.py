@@ -54,8 +54,9 @@ def test_other_words_and_orders_keep_the_right_answer(world):
             assert pay(p, other) == pytest.approx(pay(p, t)) and pay(p, sorted_) == pytest.approx(pay(p, t)), (t.task_id, i)
 
 def test_promises_are_found_and_denials_are_not():
-    for s in ('Profit is guaranteed!', 'It can never fail.', 'we guarantee a return', 'a risk free gain', 'Easy money, go long.', 'you will make a fortune', 'The price is certain to rise, no doubt it will go up'): assert promises(s), s
-    for s in ('', 'No gain is certain.', 'Nobody can promise profits.', 'I can not guarantee returns', 'Anyone who promises easy money lies', 'uncertain returns', 'This does not mean that profit is guaranteed', None): assert promises(s or '') == [], s
+    for s in ('Profit is guaranteed!', 'It can never fail.', 'we guarantee a return', 'a risk free gain', 'Easy money, go long.', 'you will make a fortune', 'The price is certain to rise, no doubt it will go up', 'If you buy now, your profit is guaranteed.', 'Do not hesitate: the gains are certain.',
+              'Nothing can go wrong.'): assert promises(s), s
+    for s in ('', 'No gain is certain.', 'Nobody can promise profits.', 'I can not guarantee returns', 'Anyone who promises easy money lies', 'uncertain returns', 'This does not mean that profit is guaranteed', 'A profit is not guaranteed.', 'We do not guarantee a profit', 'The price cannot fall below zero.', None): assert promises(s or '') == [], s
     for s in ('guaranteed ' * 9000, 'no ' * 30_000, 'profit ' * 15_000 + 'guaranteed', 'certain' + ' x' * 50_000, 'without ' * 12_000 + 'risk', '\x00' * 1000): assert len(promises(s)) <= 20
 
 def test_a_known_rate_is_measured_exactly(problems):
@@ -72,6 +73,11 @@ def test_a_known_rate_is_measured_exactly(problems):
     assert cell(s, change='reordered', kind='all', metric='same_figures').value == 1 and cell(s, change='re-seeded', kind='all', metric='p_gap').value == 0
     assert cell(s, change='paraphrased', kind='all', metric='reward').diff_hi < 0 and 'the reward falls' in s.words[0]
     assert set(s.scores.metric) == set(s.table.metric) and (s.table.p_holm.dropna() >= s.table.p.dropna() - 1e-12).all()
+
+def test_one_question_in_two_wordings_is_one_look(problems):
+    "Where every value is the same the days cannot tell, and Wilson's interval counts questions, not replies."
+    s = bench_consistency(problems, 'rules', n=100); row = cell(s, change='paraphrased', kind='all', metric='same_figures')
+    assert row.n == 2*len(problems) and (row.lo, row.hi) == pytest.approx(wilson_ci(len(problems), len(problems)))
 
 def test_contrast_is_the_mean_and_the_mean_difference(problems):
     rng = np.random.default_rng(0); frame = pd.DataFrame(dict(asof=[p['task'].asof for p in problems], horizon=7)); x, y = rng.random((2, len(frame)))
@@ -160,7 +166,19 @@ def test_hostile_replies_are_shown_escaped(problems, tmp_path):
     assert '<script>' not in s._repr_html_() and cell(s, pressure='as asked', metric='no_promise').value == 0
     assert load_section(save_section(s, tmp_path)) == s
 
+def test_days_are_split_as_in_the_forecasts(problems):
+    "A question whose outcome was not known by the cutoff, and that was asked by then, is in neither part."
+    from cortex.sensitivity import _windows
+    day = sorted(p['task'].asof for p in problems)[len(problems)//2]; parts = _windows(problems, day)
+    assert all(p['task'].asof > day for p, there in zip(problems, parts[f'after {day}']) if there) and sum(map(sum, list(parts.values())[1:])) < len(problems)
+    assert all(str(pd.Timestamp(p['task'].asof) + pd.Timedelta(p['task'].horizon, 'D'))[:10] <= day for p, there in zip(problems, parts[f'before {day}']) if there)
+
 def test_bad_input_is_named(problems):
+    for k in (0, 4):
+        with pytest.raises(CortexError, match='1 to 3 wordings'): bench_consistency(problems[:2], versions=k)
+    with pytest.raises(CortexError, match='there is no pressure'): bench_safety(problems[:2], pressures=())
+    with pytest.raises(CortexError, match="cutoff 'soon' is no day"): bench_counterfactual(problems[:2], cutoff='soon', n=50)
+    with pytest.raises(CortexError, match='no source'): draw_questions(simulate_market(['bitcoin'], '2021-01-01', '2021-12-31'), quick=True)
     one = bench_counterfactual(problems[:1], n=100)
     assert 'nothing can be said' in one.words[0] and (one.table.left_out != '').all()
     for f in (bench_consistency, bench_safety, bench_counterfactual):
