@@ -29,12 +29,14 @@ def check_quotes(
     if lack := [c for c in NEEDED if c not in quotes]: raise CortexError(f"the quotes have no column {', '.join(lack)}.")
     def stop(bad, why):
         if not bad.any(): return
-        r = quotes[bad].iloc[0]; raise CortexError(f"{r.asset} at {r.venue}{f' on {r.chain}' if r.chain else ''}, {str(r.date)[:10]}: {why(r)} ({int(bad.sum())} such rows).")
+        r = quotes[bad].iloc[0]
+        raise CortexError(f"{r.asset} at {r.venue}{f' on {r.chain}' if r.chain else ''}, {str(r.date)[:10]}: {why(r)} ({int(bad.sum())} such rows).")
     stop(quotes.price_usd.isna(), lambda r: 'the price is missing: leave the row out')
     stop(~((quotes.price_usd > 0) & np.isfinite(quotes.price_usd)), lambda r: f'the price is {r.price_usd:g}: it must be above zero')
     stop(~quotes.fee.between(0, .999), lambda r: f'the fee is {r.fee:g}: it must be a fraction, such as 0.001')
     stop(quotes.gas_usd < 0, lambda r: f'gas is {r.gas_usd:g}: it must not be negative; missing is NaN')
-    if {'bid_usd', 'ask_usd'} <= {*quotes}: stop(~(quotes.bid_usd <= quotes.ask_usd), lambda r: f'the quote is crossed or lacks a side: bid {r.bid_usd:g}, ask {r.ask_usd:g}')
+    if {'bid_usd', 'ask_usd'} <= {*quotes}: stop(~(quotes.bid_usd <= quotes.ask_usd), lambda r: f'the quote is crossed or lacks a side: bid {r.bid_usd:g}, ask '
+        f'{r.ask_usd:g}')
     stop(quotes.duplicated(['date','asset','venue','chain']), lambda r: 'the second quote of that day')
 
 # %% ../nbs/17b_arbitrage.ipynb #0d5a6655
@@ -176,7 +178,8 @@ def cries(
     bare = planted.assign(gas_usd=0.)
     pays = lambda q, s: net_gains(q, size_usd, s)[lambda t: t.net_usd > 0]
     full = {f'all costs{name}': said(find_arbitrage(planted, (size_usd,), margin)) for name, margin in (('', 0.), (', margin 10 bp', .001))}
-    out = {'gap above 10 bp': said(net_gains(bare.assign(fee=0.), size_usd, 0.)[lambda t: t.gap > .001]), 'after fees': said(pays(bare, 0.)), 'all costs, quotes unchecked': said(pays(planted, slip))}
+    out = {'gap above 10 bp': said(net_gains(bare.assign(fee=0.), size_usd, 0.)[lambda t: t.gap > .001]), 'after fees': said(pays(bare, 0.)),
+        'all costs, quotes unchecked': said(pays(planted, slip))}
     coin = stream(seed, 'plant', 'coin').random(len(truth)) < full['all costs'].mean()
     return pd.DataFrame({'coin': coin, **out, **full}, index=truth.index)
 
@@ -215,7 +218,8 @@ def by_kind(
 )->pd.DataFrame:  # per kind: n, and the share cried at, with its interval, per detector
     "Count how often each detector cries at each kind of what was planted."
     cell = lambda k, n: f'{k/n:.0%} ({wilson_ci(k, n)[0]:.0%} to {wilson_ci(k, n)[1]:.0%})'
-    rows = [{'planted': kind, 'n': len(i), **{d: cell(int(said.loc[i, d].sum()), len(i)) for d in said}} for kind in KINDS if len(i := truth.index[truth.kind == kind])]
+    rows = [{'planted': kind, 'n': len(i), **{d: cell(int(said.loc[i, d].sum()), len(i)) for d in said}} for kind in KINDS
+        if len(i := truth.index[truth.kind == kind])]
     return pd.DataFrame(rows)
 
 # %% ../nbs/17b_arbitrage.ipynb #46d58a19
@@ -260,8 +264,9 @@ def policies(
         t = net_yields(today, days, size_usd, held)
         return t.pool.iloc[0] if len(t) and t.net_usd.iloc[0] == t.net_usd.iloc[0] else held
     most = lambda today, column: today.sort_values([column, 'pool'], ascending=[False, True]).pool.iloc[0]
-    return {'stay': lambda today, held: held if held in set(today.pool) else most(today, 'tvl_usd'), 'net of costs and risk': best, 'highest yield shown': lambda today, held: most(today, 'apy'),
-            'largest pool': lambda today, held: most(today, 'tvl_usd'), 'chance': lambda today, held: str(rng.choice(np.sort(today.pool.astype(str).to_numpy())))}
+    return {'stay': lambda today, held: held if held in set(today.pool) else most(today, 'tvl_usd'), 'net of costs and risk': best,
+            'highest yield shown': lambda today, held: most(today, 'apy'), 'largest pool': lambda today, held: most(today, 'tvl_usd'),
+            'chance': lambda today, held: str(rng.choice(np.sort(today.pool.astype(str).to_numpy())))}
 
 # %% ../nbs/17b_arbitrage.ipynb #af2d9b0f
 def yield_path(
@@ -294,13 +299,15 @@ def yield_rows(
     "Compare policies over all chains by what they earned a year, resampling whole dates."
     chains = [c for c in sorted(pools.chain.unique()) if math.isfinite(entry_cost(c, size_usd))]
     ways = policies(days, size_usd, seed)
-    paths = {n: pd.concat([yield_path(pools[pools.chain == c], choose, days, size_usd).assign(chain=c) for c in chains]).set_index(['date','chain']).sort_index() for n, choose in ways.items()}
+    paths = {n: pd.concat([yield_path(pools[pools.chain == c], choose, days, size_usd).assign(chain=c) for c in chains]).set_index(
+        ['date','chain']).sort_index() for n, choose in ways.items()}
     rows, theirs = [], paths[baseline].earned*365/days
     when = theirs.index.get_level_values('date').strftime('%Y-%m-%d').to_numpy()
     for name, p in paths.items():
         mine = (p.earned*365/days).reindex(theirs.index)
         diff = None if name == baseline else estimate((mine - theirs).to_numpy(), when, horizon=days)
-        rows.append(figure_row('yield a year', estimate(mine.to_numpy(), when, horizon=days), '' if diff is None else baseline, diff, names=dict(part='simulated pools', system=name), unit='share', better=1, moves=int(p.moved.sum())))
+        rows.append(figure_row('yield a year', estimate(mine.to_numpy(), when, horizon=days), '' if diff is None else baseline, diff,
+            names=dict(part='simulated pools', system=name), unit='share', better=1, moves=int(p.moved.sum())))
     return rows
 
 # %% ../nbs/17b_arbitrage.ipynb #6c06fc3a
@@ -311,14 +318,18 @@ def arbitrage_words(
     at = {(r['system'], r['metric']): r for r in rows}
     share = lambda r: f"{r['value']:.1%} ({r['lo']:.1%} to {r['hi']:.1%})"
     full, loose, pools = (at['all costs', 'precision'], at['all costs', 'recall']), at['after fees', 'precision'], at['net of costs and risk', 'yield a year']
-    out = [f"Of what the detector called profitable, {share(full[0])} was; of what was profitable, it called {share(full[1])}. Counting fees alone, {share(loose)} was."]
+    out = [f"Of what the detector called profitable, {share(full[0])} was; of what was profitable, it called {share(full[1])}. Counting fees alone, "
+        f"{share(loose)} was."]
     if not math.isfinite(pools.get('diff_lo', math.nan)): return out + ['Too few dates to compare the policies for pools.']
     verdict = 'no edge found' if pools['diff_lo'] <= 0 <= pools['diff_hi'] else 'earned more' if pools['diff'] > 0 else 'earned less'
-    return out + [f"Choosing pools net of costs and risk against staying: {verdict}, {pools['diff']:+.1%} a year ({pools['diff_lo']:+.1%} to {pools['diff_hi']:+.1%})."]
+    return out + [f"Choosing pools net of costs and risk against staying: {verdict}, {pools['diff']:+.1%} a year ({pools['diff_lo']:+.1%} to "
+        f"{pools['diff_hi']:+.1%})."]
 
 # %% ../nbs/17b_arbitrage.ipynb #99162baa
-LIMITS = ('Quotes are planted and pools simulated: this measures the detector and the policy, not what markets offer.', 'Fees, gas, slippage and funding are assumed, see the tables of venues and networks; depth is not known.',
-          'Daily quotes: whether a gap lasts the minutes that a transfer takes cannot be seen in them.', 'What a pool lost against holding is not in the data; each policy is charged the same assumed haircut.')
+LIMITS = ('Quotes are planted and pools simulated: this measures the detector and the policy, not what markets offer.',
+          'Fees, gas, slippage and funding are assumed, see the tables of venues and networks; depth is not known.',
+          'Daily quotes: whether a gap lasts the minutes that a transfer takes cannot be seen in them.',
+          'What a pool lost against holding is not in the data; each policy is charged the same assumed haircut.')
 
 def bench_arbitrage(
     market:pd.DataFrame|None=None,  # market frame with price_usd and tvl_usd; None: simulated
@@ -327,13 +338,18 @@ def bench_arbitrage(
     quick:bool=False,               # fewer days, for tests
     size_usd:float=10_000,
     noise:float=.0005,              # of what the detector sees, fraction
+    command:str='',                 # how to make it again; '': on a simulated market
 )->Section:
     "Measure detection of planted arbitrage and routing between pools, net of all costs."
-    if market is None: market, meta = simulate_market(['bitcoin', 'ethereum', 'solana', 'near', 'avalanche'], '2021-01-01' if not quick else '2022-07-01', '2023-12-31' if not quick else '2023-06-30', seed), None
+    if market is None: market, meta = simulate_market(['bitcoin', 'ethereum', 'solana', 'near', 'avalanche'], '2021-01-01' if not quick else '2022-07-01',
+        '2023-12-31' if not quick else '2023-06-30', seed), None
     planted, truth = plant_quotes(simulate_quotes(market, seed), seed, size_usd, noise)
     pools, said = simulate_pools(market, seed), cries(planted, truth, size_usd, seed)
     rows = detection_rows(said, truth) + yield_rows(pools, size_usd=size_usd, seed=seed)
     base = 'simulated' if meta is None else f"simulated quotes and pools on {meta.get('source', 'a market')}"
+    command = command or f'cortex bench arbitrage --size {size_usd:g} --seed {seed}' + ' --quick'*quick
     data = data_of(planted, dict(source=base, licence='MIT' if meta is None else meta.get('licence', 'no terms stated')))
-    return Section('arbitrage', 'Arbitrage and yield, net of all costs', f'cortex bench arbitrage --seed {seed}', data, rows, arbitrage_words(rows), {'What was planted, and who cried': by_kind(said, truth)},
-                   settings=dict(seed=seed, size_usd=size_usd, noise=noise, kinds=dict(KINDS), far=FAR, moved=MOVED, first=str(truth.date.min())[:10], last=str(truth.date.max())[:10]), notes=LIMITS)
+    settings = dict(seed=seed, size_usd=size_usd, noise=noise, kinds=dict(KINDS), far=FAR, moved=MOVED)
+    settings |= dict(first=str(truth.date.min())[:10], last=str(truth.date.max())[:10])
+    return Section('arbitrage', 'Arbitrage and yield, net of all costs', command, data, rows, arbitrage_words(rows),
+                   {'What was planted, and who cried': by_kind(said, truth)}, settings=settings, notes=LIMITS)

@@ -6,17 +6,17 @@
 __all__ = ['JOINED', 'FREE', 'PAID', 'YEAR', 'EDGE_LEVEL', 'asset_prices', 'check_dates', 'fill_gaps', 'check_prices',
            'read_assets', 'load_assets', 'universe', 'refuse_weights', 'check_weights', 'read_weights', 'Costs',
            'per_asset', 'value_after_costs', 'price_moves', 'rebalance', 'run_paths', 'usual_volume', 'impact_rates',
-           'Backtest', 'simulate_portfolio', 'hold', 'equal_weight', 'momentum', 'random_like', 'simulate_many',
-           'long_run_variance', 'sharpe_parts', 'sharpe', 'compare_sharpe', 'edge_test', 'probabilistic_sharpe',
-           'expected_best', 'deflated_sharpe', 'drawdown', 'drawdown_ci', 'growth_ci', 'capacity', 'tearsheet',
-           'draw_equity', 'cost_sensitivity', 'break_even', 'check_lookahead', 'shift_test', 'shift_verdict',
-           'survivorship_note', 'random_rank', 'judge_edge', 'edge_words', 'baseline_weights', 'start_on',
-           'trial_results', 'return_scores', 'backtest_section', 'bench_backtest']
+           'check_impact', 'Backtest', 'simulate_portfolio', 'hold', 'equal_weight', 'momentum', 'random_like',
+           'simulate_many', 'long_run_variance', 'sharpe_parts', 'sharpe', 'compare_sharpe', 'edge_test',
+           'probabilistic_sharpe', 'expected_best', 'deflated_sharpe', 'drawdown', 'drawdown_ci', 'growth_ci',
+           'capacity', 'tearsheet', 'draw_equity', 'cost_sensitivity', 'break_even', 'check_lookahead', 'shift_test',
+           'shift_verdict', 'survivorship_note', 'random_rank', 'judge_edge', 'edge_words', 'baseline_weights',
+           'start_on', 'trial_results', 'return_scores', 'backtest_section', 'bench_backtest']
 
 # %% ../nbs/17_backtest.ipynb #55a299a6
-import io, math
+import math
 from pathlib import Path
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from statistics import NormalDist
 from typing import Callable
 
@@ -25,6 +25,7 @@ import pandas as pd
 
 from .artifacts import CortexError
 from .catalogue import check_names
+from .cases import _parse_day
 from .sources import checked_cells, read_cells
 from .store import open_market
 from .scores import block_length
@@ -37,7 +38,8 @@ def asset_prices(
     market:pd.DataFrame,  # market frame with chain, date, price_usd
 )->pd.DataFrame:  # (T, A) USD closes, index date, one column per chain
     "Lay out the prices of the chains' native coins side by side."
-    if lack := [c for c in ('chain', 'date', 'price_usd') if c not in market]: raise CortexError(f"the market frame has no column {lack[0]!r}: prices need chain, date and price_usd.")
+    if lack := [c for c in ('chain', 'date', 'price_usd') if c not in market]:
+        raise CortexError(f"the market frame has no column {lack[0]!r}: prices need chain, date and price_usd.")
     if (twice := market.duplicated(['chain', 'date'])).any():
         row = market[twice].iloc[0]; raise CortexError(f"{row.chain} has two rows on {str(row.date)[:10]}: keep one of them.")
     wide = market.pivot(index='date', columns='chain', values='price_usd').rename_axis(columns=None)
@@ -50,14 +52,16 @@ def check_dates(
     daily:bool=True, # must there be a row for every calendar day?
 )->pd.DatetimeIndex:
     "Refuse dates that are no plain rising days."
-    if not isinstance(index, pd.DatetimeIndex) or index.tz is not None: raise CortexError(f"the index of {what} must be dates without a time zone (UTC midnights): use pd.to_datetime(...).tz_localize(None).")
+    if not isinstance(index, pd.DatetimeIndex) or index.tz is not None:
+        raise CortexError(f"the index of {what} must be dates without a time zone (UTC midnights): use pd.to_datetime(...).tz_localize(None).")
     if not len(index) or index.isna().any(): raise CortexError(f"{what}: {'no row at all' if not len(index) else 'a row without a date'}.")
     if (late := index != index.normalize()).any(): raise CortexError(f"{what}: {index[late][0]} is not a midnight; a row stands for a whole UTC day.")
     step = np.diff(index.to_numpy())/np.timedelta64(1, 'D')
     bad = step <= 0 if not daily else step != 1
     if bad.any():
         i = int(bad.argmax()); a, b = (f'{d:%Y-%m-%d}' for d in index[i:i+2])
-        why = f'{a} is followed by {b}' if step[i] < 0 else f'{a} occurs twice' if step[i] == 0 else f'{step[i] - 1:g} days are missing between {a} and {b}'
+        lack = 'a day is' if step[i] == 2 else f'{step[i] - 1:g} days are'
+        why = f'{a} is followed by {b}' if step[i] < 0 else f'{a} occurs twice' if step[i] == 0 else f'{lack} missing between {a} and {b}'
         raise CortexError(f"{what}: {why}. " + ("Sort by date and keep one row per day." if step[i] <= 0 else "Use .asfreq('D'), then `fill_gaps`."))
     return index
 
@@ -79,11 +83,13 @@ def check_prices(
     try: p = prices.astype(float)
     except (ValueError, TypeError) as e: raise CortexError(f"prices: not all are numbers ({e}).") from None
     if (bad := (p <= 0) | np.isinf(p)).any(axis=None):
-        asset = bad.any().idxmax(); day = bad[asset].idxmax(); raise CortexError(f"prices: {asset} costs {p[asset][day]:g} on {day:%Y-%m-%d}; a price is above 0 and finite, a missing one is NaN.")
+        asset = bad.any().idxmax(); day = bad[asset].idxmax()
+        raise CortexError(f"prices: {asset} costs {p[asset][day]:g} on {day:%Y-%m-%d}; a price is above 0 and finite, a missing one is NaN.")
     hole = p.isna() & p.ffill().notna() & p.bfill().notna()
     if hole.any(axis=None):
         asset = hole.any().idxmax(); day = hole[asset].idxmax(); n = int((~hole[asset][day:]).argmax())
-        raise CortexError(f"prices: {asset} has none on {day:%Y-%m-%d} ({n} days in a row, {int(hole.sum().sum())} holes in all). `fill_gaps(prices, {n})` carries the last price on, or drop the asset.")
+        raise CortexError(f"prices: {asset} has none on {day:%Y-%m-%d} ({n} days in a row, {int(hole.sum().sum())} holes in all). `fill_gaps(prices, {n})` "
+            "carries the last price on, or drop the asset.")
     return p
 
 # %% ../nbs/17_backtest.ipynb #cc1083f2
@@ -102,7 +108,8 @@ def read_assets(
         first = rows.date[rows.asset == new].min()
         rows = rows[~((rows.asset == old) & (rows.date >= first))].replace({'asset': {old: new}})
     if (twice := rows.duplicated(['asset', 'date'])).any():
-        r = rows[twice].iloc[0]; raise CortexError(f"{path}, line {rows.index[twice][0]}: {r.asset} has two closes on {r.date:%Y-%m-%d}. Keep one source per asset and day.")
+        r = rows[twice].iloc[0]
+        raise CortexError(f"{path}, line {rows.index[twice][0]}: {r.asset} has two closes on {r.date:%Y-%m-%d}. Keep one source per asset and day.")
     wide = rows.pivot(index='date', columns='asset', values=['close', 'volume']).astype(float).asfreq('D')
     return wide['close'].rename_axis(columns=None), wide['volume'].rename_axis(columns=None)
 
@@ -118,9 +125,11 @@ def load_assets(
         market, meta = open_market(str(data), end=end, seed=seed)
         closes, volumes = asset_prices(market), None
     else:
+        if end is not None: _parse_day(end, 'end')
         closes, volumes = read_assets(data)
         meta = dict(source=f'files:{str(data).rstrip("/").split("/")[-1]}', licence='terms of the sources named in the files; rows not to be redistributed')
         if end is not None: closes, volumes = closes.loc[:end], volumes.loc[:end]
+        if not len(closes): raise CortexError(f"{data}: has no close by {end}. Take a later end.")
     closes = check_prices(fill_gaps(closes, gap))
     return closes, volumes, data_of(closes, meta) | dict(first=f'{closes.index[0]:%Y-%m-%d}', last=f'{closes.index[-1]:%Y-%m-%d}', assets=closes.shape[1])
 
@@ -161,7 +170,9 @@ def check_weights(
     "Refuse decisions that could not have been made or carried out."
     check_dates(weights.index, 'weights', daily=False); slack = 1e-9
     check_names(list(weights.columns), list(prices.columns), 'asset')
-    if (alien := ~weights.index.isin(prices.index)).any(): raise CortexError(f"weights: {weights.index[alien][0]:%Y-%m-%d} is not a day of the prices ({prices.index[0]:%Y-%m-%d} to {prices.index[-1]:%Y-%m-%d}).")
+    if (alien := ~weights.index.isin(prices.index)).any():
+        when, first, last = weights.index[alien][0], prices.index[0], prices.index[-1]
+        raise CortexError(f"weights: {when:%Y-%m-%d} is not a day of the prices ({first:%Y-%m-%d} to {last:%Y-%m-%d}).")
     try: w = weights.astype(float).dropna(how='all')
     except (ValueError, TypeError) as e: raise CortexError(f"weights: not all are numbers ({e}).") from None
     if not len(w): raise CortexError("weights: no decision in any row.")
@@ -169,8 +180,11 @@ def check_weights(
     w = w.reindex(columns=prices.columns, fill_value=0.)
     if long_only: refuse_weights(w < -slack, w, 'a short position: pass long_only=False if it may be sold short, and mind the funding')
     if cap is not None: refuse_weights(w.abs() > cap + slack, w, f'over the cap of {cap:g}')
-    refuse_weights((w.abs() > slack) & prices.reindex(w.index).isna(), w, 'but had no price on that day, so it could not be bought: take the assets from `universe`')
-    if (over := w.abs().sum(axis=1) > gross + slack*len(w.columns)).any(): raise CortexError(f"weights: they add up to {w.abs().sum(axis=1)[over].iloc[0]:g} on {w.index[over][0]:%Y-%m-%d}, over gross={gross:g}. Scale the row, or allow more.")
+    refuse_weights((w.abs() > slack) & prices.reindex(w.index).isna(), w, 'but had no price on that day, so it could not be bought: take the assets from '
+        '`universe`')
+    if (over := w.abs().sum(axis=1) > gross + slack*len(w.columns)).any():
+        raise CortexError(f"weights: they add up to {w.abs().sum(axis=1)[over].iloc[0]:g} on {w.index[over][0]:%Y-%m-%d}, over gross={gross:g}. Scale the row, "
+            "or allow more.")
     return w
 
 # %% ../nbs/17_backtest.ipynb #3c6b4496
@@ -182,7 +196,8 @@ def read_weights(
     except (OSError, ValueError) as e: raise CortexError(f"{path}: cannot be read as CSV ({str(e)[:80]}).") from None
     if 'date' not in t: raise CortexError(f"{path}: has no column 'date'; it has {', '.join(map(str, t.columns[:8]))}.")
     days = pd.to_datetime(t['date'], format='%Y-%m-%d', errors='coerce')
-    if (bad := days.isna()).any(): raise CortexError(f"{path}, line {int(bad.argmax()) + 2}: {str(t['date'][bad.argmax()])[:40]!r} is not a date; write YYYY-MM-DD.")
+    if (bad := days.isna()).any():
+        raise CortexError(f"{path}, line {int(bad.argmax()) + 2}: {str(t['date'][bad.argmax()])[:40]!r} is not a date; write YYYY-MM-DD.")
     return t.drop(columns='date').set_index(pd.DatetimeIndex(days, name='date'))
 
 # %% ../nbs/17_backtest.ipynb #0a574f35
@@ -201,8 +216,10 @@ class Costs:
         for f in fields(self):
             for x in (v.values() if isinstance(v := getattr(self, f.name), dict) else [v]):
                 lo, hi = dict(delay=(1, 365), delisting=(-1, 1), gas_usd=(0, 1e6), impact=(0, 100), funding=(0, 100)).get(f.name, (0, .5))
-                if isinstance(x, bool) or not isinstance(x, (int, float, np.number)) or not lo <= x <= hi: raise CortexError(f"costs: {f.name} is {x!r}; it must lie in {lo:g}..{hi:g}" + (": a trade at the close that decided it would look ahead." if f.name == 'delay' else '.'))
-        if int(self.delay) != self.delay: raise CortexError(f"costs: delay is {self.delay}; it is a whole number of days.")
+                if isinstance(x, bool) or not isinstance(x, (int, float, np.number)) or not lo <= x <= hi:
+                    why = ': a trade at the close that decided it would look ahead.' if f.name == 'delay' and x == 0 else '.'
+                    raise CortexError(f"costs: {f.name} is {x!r}; it must lie in {lo:g}..{hi:g}{why}")
+        if not isinstance(self.delay, (int, np.integer)): raise CortexError(f"costs: delay is {self.delay}; it is a whole number of days, such as 1.")
 
     def times(self, k:float)->'Costs':
         "Scale everything that is paid for trading and borrowing."
@@ -219,7 +236,8 @@ def per_asset(
 )->np.ndarray:  # (A,)
     "Spread a rate over the assets."
     if not isinstance(value, dict): return np.full(len(assets), float(value))
-    if lack := [a for a in assets if a not in value]: raise CortexError(f"costs: {name} says nothing about {', '.join(map(str, lack[:5]))}: give every asset one.")
+    if lack := [a for a in assets if a not in value]:
+        raise CortexError(f"costs: {name} says nothing about {', '.join(map(str, lack[:5]))}: give every asset one.")
     return np.array([value[a] for a in assets], float)
 
 # %% ../nbs/17_backtest.ipynb #25084f57
@@ -273,7 +291,7 @@ def run_paths(
     order:Callable,       # day's number -> (..., A) shares to trade to, or None
     rates:dict,           # see `rebalance`; impact: (T, A), or None
     capital:float,        # USD at the start
-    funding:float=0.,     # per year, on shorts and borrowed cash
+    funding=0.,           # (...) per year, on shorts and borrowed cash
     delisting:float=0.,   # return of a vanished asset
     shape:tuple=(),       # leading axes of the portfolios, before A
     keep:bool=False,      # keep holdings and trades of every day?
@@ -288,7 +306,7 @@ def run_paths(
         held = held*growth[t]
         if lost[t]:
             left = held*gone[t]; held, cash = held - left, cash + (1 + delisting)*left.sum(-1)
-        if funding and (held.min() < 0 or np.min(cash) < -1e-9*capital):
+        if np.any(funding) and (held.min() < 0 or np.min(cash) < -1e-9*capital):
             due = funding/365*(np.maximum(-held, 0).sum(-1) + np.maximum(-cash, 0)); cash = cash - due; out['paid'][t, 4] = due
         if (target := order(t)) is not None:
             old = held
@@ -305,8 +323,8 @@ def run_paths(
 def usual_volume(
     volumes:pd.DataFrame,  # (T, A) USD
 )->pd.DataFrame:  # (T, A) median of the 30 days before
-    "Estimate the day's volume from the days before it."
-    return volumes.rolling(30, min_periods=5).median().shift(1).ffill()
+    "Estimate the day's volume from the days before it; a volume of 0 counts as not known."
+    return volumes.where(volumes > 0).rolling(30, min_periods=5).median().shift(1).ffill()
 
 def impact_rates(
     prices:pd.DataFrame, volumes:pd.DataFrame|None,  # (T, A)
@@ -317,6 +335,17 @@ def impact_rates(
     if volumes is None: raise CortexError(f"costs: impact={impact:g} needs volumes; pass them, or leave impact at 0.")
     sigma = np.log(prices).diff().rolling(30, min_periods=5).std().shift(1)
     return (impact*sigma/np.sqrt(usual_volume(volumes.reindex_like(prices)))).to_numpy()
+
+def check_impact(
+    got:dict,                # from `run_paths`
+    days:pd.DatetimeIndex,   # (T,)
+)->None:
+    "Refuse trades so large that no law of market impact holds for them."
+    share = got['paid'][:, 2]/np.where(got['traded'] > 0, got['traded'], np.inf)
+    if (bad := ~(share <= .5)).any():
+        t = int(bad.argmax())
+        raise CortexError(f"costs: on {days[t]:%Y-%m-%d} impact would cost {share[t]:.0%} of what is traded, far beyond what the square-root law was measured "
+            "on. Start with less capital, or decide from the most traded assets (`universe(..., top=...)`).")
 
 # %% ../nbs/17_backtest.ipynb #b701ca0e
 @dataclass(frozen=True, eq=False)
@@ -345,7 +374,8 @@ class Backtest:
     def cost_share(self)->float:
         "Costs a year as a share of the portfolio."
         return float((self.paid.sum(axis=1)/self.equity.where(self.equity > 0)).sum()/(len(self.equity) - 1)*365)
-    def __repr__(self)->str: return f'Backtest({self.name!r}, {self.equity.index[0]:%Y-%m-%d} to {self.equity.index[-1]:%Y-%m-%d}, {self.equity.iloc[0]:,.0f} -> {self.equity.iloc[-1]:,.0f} USD)'
+    def __repr__(self)->str:
+        e = self.equity; return f'Backtest({self.name!r}, {e.index[0]:%Y-%m-%d} to {e.index[-1]:%Y-%m-%d}, {e.iloc[0]:,.0f} -> {e.iloc[-1]:,.0f} USD)'
     def _repr_html_(self)->str: return inline_svg(draw_equity([self]), f'equity of {self.name}') + figures_html(tearsheet(self), repr(self))
 
 # %% ../nbs/17_backtest.ipynb #47fea7ba
@@ -362,18 +392,25 @@ def simulate_portfolio(
     if not (math.isfinite(capital) and capital > 0): raise CortexError(f"capital is {capital}: start with an amount above 0.")
     prices = check_prices(prices); w = check_weights(weights, prices, long_only, cap, gross)
     p = prices.loc[w.index[0]:]; assets = p.columns
-    if len(p) <= costs.delay + 1: raise CortexError(f"prices end on {p.index[-1]:%Y-%m-%d}, the first decision is of {w.index[0]:%Y-%m-%d}: with delay={costs.delay} there is no day to earn anything.")
+    if len(p) <= costs.delay + 1:
+        raise CortexError(f"prices end on {p.index[-1]:%Y-%m-%d}, the first decision is of {w.index[0]:%Y-%m-%d}: with delay={costs.delay} there is no day to "
+            "earn anything.")
     x = p.to_numpy(); growth, gone = price_moves(x)
     due = {int(t): np.where(np.isnan(x[t]), 0., r) for t, r in zip(p.index.get_indexer(w.index) + costs.delay, w.to_numpy()) if t < len(p)}
     hit = impact_rates(prices, volumes, costs.impact)
-    rates = dict(fee=per_asset(costs.fee, assets), slippage=per_asset(costs.slippage, assets, 'slippage'), gas=per_asset(costs.gas_usd, assets, 'gas_usd'), impact=None if hit is None else hit[-len(p):])
+    rates = dict(fee=per_asset(costs.fee, assets), slippage=per_asset(costs.slippage, assets, 'slippage'), gas=per_asset(costs.gas_usd, assets, 'gas_usd'),
+        impact=None if hit is None else hit[-len(p):])
     unknown = [(t, int(i)) for t, r in due.items() if hit is not None for i in np.flatnonzero(np.isnan(rates['impact'][t]) & (r != 0))]
-    if unknown: raise CortexError(f"volumes: what {assets[unknown[0][1]]} usually trades, and how it moves, is not known on {p.index[unknown[0][0]]:%Y-%m-%d}, so its impact cannot be charged; leave impact at 0, or decide from `universe(prices, volumes=volumes, top=...)`.")
+    if unknown:
+        raise CortexError(f"volumes: what {assets[unknown[0][1]]} usually trades, and how it moves, is not known on {p.index[unknown[0][0]]:%Y-%m-%d}, so its "
+            "impact cannot be charged; leave impact at 0, or decide from `universe(prices, volumes=volumes, top=...)`.")
     if hit is not None: rates['impact'] = np.nan_to_num(rates['impact'])
     got = run_paths(growth, gone, due.get, rates, capital, costs.funding, costs.delisting, keep=True)
+    if hit is not None: check_impact(got, p.index)
     cut = slice(costs.delay - 1, None); frame = lambda a, c: pd.DataFrame(a[cut], p.index[cut], c)
     equity = pd.Series(got['equity'][cut], p.index[cut], name=name)
-    return Backtest(name, equity, frame(got['held'], assets).div(equity.where(equity > 0), axis=0), frame(got['trades'], assets), frame(got['paid'], list(PAID)), costs)
+    return Backtest(name, equity, frame(got['held'], assets).div(equity.where(equity > 0), axis=0), frame(got['trades'], assets),
+        frame(got['paid'], list(PAID)), costs)
 
 # %% ../nbs/17_backtest.ipynb #c1da0bf9
 def hold(
@@ -511,7 +548,8 @@ def edge_test(
     spread = rest.std(0); known = spread > 1e-9*np.maximum(np.abs(r).max(0), 1e-300)
     part = rest*(1 - np.einsum('t...i,...ij,...j->t...', x, inverse, mean))
     se = np.where(known, np.sqrt(long_run_variance(part, lag)/T), np.nan)
-    out = dict(alpha=alpha*YEAR, lo=(alpha - 1.959964*se)*YEAR, hi=(alpha + 1.959964*se)*YEAR, p=ndtr(-alpha/se), appraisal=np.where(known, alpha/np.where(known, spread, 1), np.nan)*math.sqrt(YEAR), beta=beta)
+    out = dict(alpha=alpha*YEAR, lo=(alpha - 1.959964*se)*YEAR, hi=(alpha + 1.959964*se)*YEAR, p=ndtr(-alpha/se),
+        appraisal=np.where(known, alpha/np.where(known, spread, 1), np.nan)*math.sqrt(YEAR), beta=beta)
     return {k: np.asarray(v)[()] for k, v in out.items()}
 
 # %% ../nbs/17_backtest.ipynb #2f23b02b
@@ -595,13 +633,16 @@ def tearsheet(
 )->pd.DataFrame:  # metric, value, lo, hi, n, exact, unit, better, left_out
     "Sum up a backtest in figures with intervals."
     r, n, rows = bt.returns, len(bt.returns), []
-    def add(metric, value, lo=math.nan, hi=math.nan, exact=False, unit='', better=1, why=''): rows.append(dict(metric=metric, value=float(value), lo=float(lo), hi=float(hi), n=n, exact=exact, unit=unit, better=better, left_out='' if value == value else why))
-    add('sharpe', *sharpe(r.to_numpy()), why='no spread: never invested')
+    def add(metric, value, lo=math.nan, hi=math.nan, exact=False, unit='', better=1, why=''):
+        left = '' if value == value else why
+        rows.append(dict(metric=metric, value=float(value), lo=float(lo), hi=float(hi), n=n, exact=exact, unit=unit, better=better, left_out=left))
+    add('sharpe', *(sharpe(r.to_numpy()) if n >= 30 else [math.nan]*3), why='no spread: never invested' if n >= 30 else f'{n} days are too few')
     add('growth', *growth_ci(r), unit='share')
     add('volatility', r.std()*math.sqrt(YEAR), exact=True, unit='share', better=-1)
     add('max_drawdown', *drawdown_ci(r, seed=seed), unit='share')
     if tried is not None: add('deflated_sharpe', deflated_sharpe(r, tried), exact=True, why='no spread: never invested')
-    for metric, x, unit in (('turnover', bt.turnover, 'a year'), ('costs', bt.cost_share, 'share'), ('invested', bt.held.abs().sum(axis=1).iloc[1:].mean(), 'share')): add(metric, x, exact=True, unit=unit, better=0 if metric == 'invested' else -1)
+    for metric, x, unit in (('turnover', bt.turnover, 'a year'), ('costs', bt.cost_share, 'share'),
+        ('invested', bt.held.abs().sum(axis=1).iloc[1:].mean(), 'share')): add(metric, x, exact=True, unit=unit, better=0 if metric == 'invested' else -1)
     add('capacity', capacity(bt, volumes), exact=True, unit='USD', why='no volumes known')
     return pd.DataFrame(rows)
 
@@ -616,7 +657,8 @@ def draw_equity(
         for i, b in enumerate(backtests[:6]):
             style = dict(color=INK[('c1', 'c2', 'c3')[i % 3]], lw=1.1, ls='-' if i < 3 else '--'); e = b.equity.iloc[::max(len(b.equity)//500, 1)]; e = e[e > 0]
             top.plot(e.index, e/b.equity.iloc[0], label=b.name, **style); low.plot(e.index, 100*drawdown(b.equity)[e.index], **style)
-        top.set_yscale('log'); top.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5))); top.yaxis.set_major_formatter('{x:g}'); top.yaxis.set_minor_formatter(''); top.set_ylabel('equity, start = 1'); low.set_ylabel('below peak, %'); low.tick_params('x', labelsize=7, rotation=30)
+        top.set_yscale('log'); top.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5))); top.yaxis.set_major_formatter('{x:g}')
+        top.yaxis.set_minor_formatter(''); top.set_ylabel('equity, start = 1'); low.set_ylabel('below peak, %'); low.tick_params('x', labelsize=7, rotation=30)
         top.legend(fontsize=7, loc='upper left')
     return draw
 
@@ -632,7 +674,7 @@ def cost_sensitivity(
     x, k = p.to_numpy(), np.array(times, float)[:, None]; growth, gone = price_moves(x)
     due = {int(t): np.where(np.isnan(x[t]), 0., r) for t, r in zip(p.index.get_indexer(w.index) + costs.delay, w.to_numpy()) if t < len(p)}
     rates = {n: k*per_asset(getattr(costs, f), p.columns, f) for n, f in (('fee', 'fee'), ('slippage', 'slippage'), ('gas', 'gas_usd'))} | dict(impact=None)
-    e = run_paths(growth, gone, due.get, rates, capital, costs.funding, costs.delisting, shape=(len(k),))['equity'][costs.delay - 1:]
+    e = run_paths(growth, gone, due.get, rates, capital, k[:, 0]*costs.funding, costs.delisting, shape=(len(k),))['equity'][costs.delay - 1:]
     r = e[1:]/np.where(e[:-1] > 0, e[:-1], 1) - (e[:-1] > 0); s = sharpe(r)
     with np.errstate(divide='ignore'): g = np.expm1(np.log(e[-1]/e[0])/len(r)*YEAR)
     return pd.DataFrame(dict(times=k[:, 0], sharpe=s[0], lo=s[1], hi=s[2], growth=g))
@@ -654,16 +696,19 @@ def check_lookahead(
     seed:int=0,
 )->pd.DataFrame:  # cut, decisions compared, gap: the largest difference
     "Check that decisions do not change when later prices become known."
+    if len(prices) < 3*cuts: raise CortexError(f"lookahead: {len(prices)} days of prices are too few for {cuts} cuts; take {3*cuts} or more.")
     full = decide(prices); rows = []
     ends = np.sort(np.random.default_rng(seed).choice(np.arange(len(prices)//3, len(prices) - 1), cuts, replace=False))
     for end in prices.index[ends]:
         part = decide(prices.loc[:end]); known = full.loc[:end]
         lack = known.index.difference(part.index)
-        if len(lack): raise CortexError(f"lookahead: with prices to {end:%Y-%m-%d} there is no decision for {lack[0]:%Y-%m-%d}, with later prices there is one.")
+        if len(lack):
+            raise CortexError(f"lookahead: with prices to {end:%Y-%m-%d} there is no decision for {lack[0]:%Y-%m-%d}, with later prices there is one.")
         gap = (part.reindex(index=known.index, columns=known.columns).fillna(0.) - known.fillna(0.)).abs()
         if gap.max(axis=None) > 1e-9:
             day = gap.max(axis=1).idxmax(); a = gap.loc[day].idxmax()
-            raise CortexError(f"lookahead: the weight of {a} on {day:%Y-%m-%d} is {part[a].get(day, 0.):.4g} with prices to {end:%Y-%m-%d} and {known.at[day, a]:.4g} with later ones. Decide from rows up to the day alone.")
+            raise CortexError(f"lookahead: the weight of {a} on {day:%Y-%m-%d} is {part[a].get(day, 0.):.4g} with prices to {end:%Y-%m-%d} and "
+                f"{known.at[day, a]:.4g} with later ones. Decide from rows up to the day alone.")
         rows.append(dict(cut=f'{end:%Y-%m-%d}', decisions=len(known), gap=float(gap.max(axis=None))))
     return pd.DataFrame(rows)
 
@@ -683,7 +728,8 @@ def shift_test(
     both = sorted(set.intersection(*(set(r.index) for r in rs.values()))); rows = []
     for k in days:
         r = rs[k].loc[both]; s, d = sharpe(r.to_numpy()), compare_sharpe(r.to_numpy(), rs[0].loc[both].to_numpy()) if k else (0., 0., 0., 1.)
-        rows.append(dict(late=k, sharpe=float(s[0]), lo=float(s[1]), hi=float(s[2]), growth=growth_ci(r)[0], diff=float(d[0]), diff_lo=float(d[1]), diff_hi=float(d[2])))
+        rows.append(dict(late=k, sharpe=float(s[0]), lo=float(s[1]), hi=float(s[2]), growth=growth_ci(r)[0], diff=float(d[0]), diff_lo=float(d[1]),
+            diff_hi=float(d[2])))
     return pd.DataFrame(rows)
 
 def shift_verdict(
@@ -691,9 +737,11 @@ def shift_verdict(
 )->str:
     "Put a shift test into words."
     t = table.set_index('late')
-    if t.diff_hi.get(1, 0) < 0 and t.sharpe[0] > 2 and t.sharpe[1] < t.sharpe[0]/2: return f"It falls from Sharpe {t.sharpe[0]:.1f} to {t.sharpe[1]:.1f} when its data is one day late: it looks ahead, or lives off a single day."
+    if t.diff_hi.get(1, 0) < 0 and t.sharpe[0] > 2 and t.sharpe[1] < t.sharpe[
+        0]/2: return f"It falls from Sharpe {t.sharpe[0]:.1f} to {t.sharpe[1]:.1f} when its data is one day late: it looks ahead, or lives off a single day."
     deaf = -2 in t.index and t.diff_lo[-2] <= 0
-    return f"One day late changes its Sharpe ratio from {t.sharpe[0]:.2f} to {t.sharpe[1]:.2f}: no sign of looking ahead." + (" Two days early does not help it either, so this test could not have seen much." if deaf else '')
+    return f"One day late changes its Sharpe ratio from {t.sharpe[0]:.2f} to {t.sharpe[1]:.2f}: no sign of looking ahead." + (
+        " Two days early does not help it either, so this test could not have seen much." if deaf else '')
 
 # %% ../nbs/17_backtest.ipynb #31532294
 def survivorship_note(
@@ -701,17 +749,19 @@ def survivorship_note(
 )->str:
     "Say how many assets end early, and what the missing ones do to the table."
     last = prices.apply(pd.Series.last_valid_index); gone = sorted(last.index[last < prices.index[-1]])
-    died = f"{len(gone)} of {prices.shape[1]} assets end before the last day ({', '.join(gone[:6])})" if gone else f'none of the {prices.shape[1]} assets ends before the last day'
-    return (f"Survivorship: {died}; coins that died are mostly not in the data at all, so every long portfolio here is flattered, baselines included (62% a year for equally weighted coins of 2014-2021, "
-            "Ammann et al. 2022). Read differences between rows, not their distance from zero.")
+    n = prices.shape[1]
+    died = f"{len(gone)} of {n} assets end before the last day ({', '.join(gone[:6])})" if gone else f'none of the {n} assets ends before the last day'
+    return (f"Survivorship: {died}; coins that died are mostly not in the data at all, so every long portfolio here is flattered, baselines included "
+            "(62% a year for equally weighted coins of 2014-2021, Ammann et al. 2022). Read differences between rows, not their distance from zero.")
 
 # %% ../nbs/17_backtest.ipynb #7be46495
 def random_rank(
     returns:np.ndarray,    # (T,) of the strategy
     random:np.ndarray,     # (T, n) of portfolios like it
-)->tuple[float, float]:  # share of random portfolios with a lower Sharpe ratio; p value
+)->tuple[float, float]:  # share of random portfolios with a lower Sharpe ratio; p value; NaN for one that never left cash
     "Place a strategy among random portfolios that trade as much."
-    below = np.asarray(sharpe(random)[0]) < sharpe(returns)[0]
+    mine, below = sharpe(returns)[0], np.asarray(sharpe(random)[0]) < sharpe(returns)[0]
+    if mine != mine: return math.nan, math.nan
     return float(below.mean()), float((1 + (~below).sum())/(1 + len(below)))
 
 def judge_edge(
@@ -724,7 +774,8 @@ def judge_edge(
     rows, alone = [], {n: [cut(x)] for n, x in (against | (also or {})).items()}
     for name, base in [(' + '.join(against), [cut(x) for x in against.values()]), *(alone.items() if len(alone) > 1 else ())]:
         t = {k: float(v) for k, v in edge_test(returns.to_numpy(), *base).items() if k != 'beta'}
-        row = dict(against=name, metric='alpha', value=t['alpha'], lo=t['lo'], hi=t['hi'], n=len(returns), unit='share', p=t['p'], better=1, appraisal=t['appraisal'], left_out='' if t['p'] == t['p'] else 'a mixture of its baselines')
+        row = dict(against=name, metric='alpha', value=t['alpha'], lo=t['lo'], hi=t['hi'], n=len(returns), unit='share', p=t['p'], better=1,
+            appraisal=t['appraisal'], left_out='' if t['p'] == t['p'] else 'a mixture of its baselines')
         half = (t['hi'] - t['lo'])/2*NormalDist().inv_cdf(1 - EDGE_LEVEL)/1.959964   # its lower end is above 0 where the one-sided test says so
         rows.append(row | (dict(baseline=name, diff=t['alpha'], diff_lo=t['alpha'] - half, diff_hi=t['alpha'] + half) if not rows else {}))
     return rows
@@ -739,7 +790,8 @@ def edge_words(
     "Say whether a strategy has an edge."
     place = f" Its Sharpe ratio is above that of {rank:.0%} of random portfolios that trade as much." if rank == rank else ''
     if row['left_out']: return f"No edge found: {name} is {row['left_out']}.{place}"
-    figure = f"{row['value']:+.1%} a year beyond any mixture of {row['against']} ({row['lo']:+.1%} to {row['hi']:+.1%}; p {'< 0.001' if p < .001 else f'{p:.3f}'} after Holm)"
+    after = 'p < 0.001 after Holm' if p < .001 else f'p {p:.3f} after Holm'
+    figure = f"{row['value']:+.1%} a year beyond any mixture of {row['against']} ({row['lo']:+.1%} to {row['hi']:+.1%}; {after})"
     return f"{'Edge found' if p < EDGE_LEVEL else 'No edge found'}: {name} earns {figure}.{place}"
 
 # %% ../nbs/17_backtest.ipynb #a9a12676
@@ -781,12 +833,14 @@ def return_scores(
     books:dict, days:pd.DatetimeIndex,
 )->pd.DataFrame:  # system, against, metric, date, value: log return per year, mean of each week
     "Give the weekly returns, for paired comparisons of two runs."
-    weekly = [np.log1p(np.maximum(b.returns.loc[days], -1 + 1e-12)).resample('7D', origin='start').mean().mul(YEAR).rename('value').rename_axis('date').reset_index().assign(system=n) for n, b in books.items()]
+    weekly = [np.log1p(np.maximum(b.returns.loc[days], -1 + 1e-12)).resample('7D',
+        origin='start').mean().mul(YEAR).rename('value').rename_axis('date').reset_index().assign(system=n) for n, b in books.items()]
     return pd.concat(weekly).assign(against='', metric='growth')[['system', 'against', 'metric', 'date', 'value']]
 
 # %% ../nbs/17_backtest.ipynb #8464d84c
 def backtest_section(
-    prices:pd.DataFrame, facts:dict, plans:dict, books:dict, listed:pd.DataFrame, days:pd.DatetimeIndex, volumes, randoms:int, seed:int, command:str, settings:dict,
+    prices:pd.DataFrame, facts:dict, plans:dict, books:dict, listed:pd.DataFrame, days:pd.DatetimeIndex, volumes, randoms:int, seed:int,
+    command:str, settings:dict,
 )->Section:
     "Lay out the benchmark as a section."
     found = trial_results(prices, plans, books, listed, days, randoms, seed); adjusted = dict(zip(found, holm([f['p'] for f in found.values()])))
@@ -795,19 +849,33 @@ def backtest_section(
         for r in tearsheet(b, tried, volumes, seed).to_dict('records'): rows.append(dict(system=name, against='', **r))
         if name not in found: continue
         f = found[name]
-        rows += [dict(system=name, **r, **(dict(p_holm=adjusted[name], verdict='edge' if adjusted[name] < EDGE_LEVEL else 'no edge found') if i == 0 else {})) for i, r in enumerate(f['rows']) if not r['left_out']]
-        if f['rank'] == f['rank']: rows.append(dict(system=name, against='random', metric='beats_random', value=f['rank'], exact=True, unit='share', n=randoms, p=f['p_random'], baseline='random'))
+        rows += [dict(system=name, **r, **(dict(p_holm=adjusted[name], verdict='edge' if adjusted[name] < EDGE_LEVEL else 'no edge found') if i == 0 else {}))
+            for i, r in enumerate(f['rows']) if not r['left_out']]
+        if f['rank'] == f['rank']: rows.append(dict(system=name, against='random', metric='beats_random', value=f['rank'], exact=True, unit='share', n=randoms,
+            p=f['p_random'], baseline='random'))
     cost = {n: cost_sensitivity(prices, plans[n], b.costs, long_only=False, gross=math.inf, capital=b.equity.iloc[0]) for n, b in books.items()}
-    grid = pd.DataFrame([dict(system=n, **{f'Sharpe at {k:g}x': s for k, s in zip(t.times, t.sharpe)}, **{'growth ends at': break_even(t)}) for n, t in cost.items()])
-    counts = listed.loc[books['hold'].equity.index[0]:]; years = counts.sum(axis=1).groupby(counts.index.year).agg(['min', 'max']).rename_axis('year').reset_index()
-    late = shift_test(lambda p: momentum(p, universe(p, settings['history']), every=1), prices, books['hold'].costs, (-2, 0, 1), settings['start'])
+    grid = pd.DataFrame([dict(system=n, **{f'Sharpe at {k:g}x': s for k, s in zip(t.times, t.sharpe)}, **{'growth ends at': break_even(t)}) for n,
+        t in cost.items()])
+    counts = listed.loc[books['hold'].equity.index[0]:]
+    years = counts.sum(axis=1).groupby(counts.index.year).agg(['min', 'max']).rename_axis('year').reset_index()
+    late = shift_test(lambda p: momentum(p, universe(p, settings['history']), every=1), prices, replace(books['hold'].costs, impact=0.), (-2, 0, 1),
+        settings['start'])
     words = [edge_words(n, f['rows'][0], adjusted[n], f['rank']) for n, f in found.items()] + [f"Momentum decided daily, its data moved: {shift_verdict(late)}"]
-    if not facts['simulated'] and any(w.startswith('Edge found') for w in words): words.insert(len(found), 'Mind the survivors: these assets are in the file because they became worth keeping, which helps above all strategies that buy what has risen. An edge found among them is no promise of one among all that could have been bought.')
-    notes = [survivorship_note(prices), f"An asset that ends is sold at its last price and {books['hold'].costs.delisting:+.0%}.", 'p is one-sided; an edge is alpha beyond all baselines together, at 4% after Holm over the strategies (the difference is shown with its 92% interval). Rows against one baseline alone decide nothing. Cash earns nothing.',
-             *(['No volumes are known, so no capacity is given and no impact is charged.'] if volumes is None else [])]
-    return Section('backtest', 'Portfolios after costs', command, facts, pd.DataFrame(rows), words, {'Sharpe ratio at multiples of the costs, and the multiple at which growth ends': grid, 'Assets that could be bought, by year': years,
-        'Data moved by days: below 0 it knows the future': late}, {'Equity and drawdown after costs': inline_svg(draw_equity(list(books.values())), 'equity and drawdown of ' + ', '.join(books), (3.7, 3.4))}, settings, notes, return_scores(books, days))
+    if not facts['simulated'] and any(w.startswith('Edge found') for w in words): words.insert(len(found), 'Mind the survivors: these assets are in the file '
+        'because they became worth keeping, which helps above all strategies that buy what has risen. An edge found among them is no promise of one among all '
+        'that could have been bought.')
+    notes = [survivorship_note(prices), f"An asset that ends is sold at its last price and {books['hold'].costs.delisting:+.0%}.",
+             'p is one-sided; an edge is alpha beyond all baselines together, at 4% after Holm over the strategies (the difference is shown with its 92% '
+             'interval). Rows against one baseline alone decide nothing. Cash earns nothing.',
+             *(['No volumes are known, so no capacity is given and no impact is charged.'] if volumes is None else []),
+             *(['Random portfolios, multiples of the costs and moved data are without market impact.'] if books['hold'].costs.impact else [])]
+    tables = {'Sharpe ratio at multiples of the costs, and the multiple at which growth ends': grid, 'Assets that could be bought, by year': years,
+              'Data moved by days: below 0 it knows the future': late}
+    curves = inline_svg(draw_equity(list(books.values())), 'equity and drawdown of ' + ', '.join(books), (3.7, 3.4))
+    return Section('backtest', 'Portfolios after costs', command, facts, pd.DataFrame(rows), words, tables, {'Equity and drawdown after costs': curves},
+                   settings, notes, return_scores(books, days))
 
+# %% ../nbs/17_backtest.ipynb #84cd852a
 def bench_backtest(
     prices:pd.DataFrame|None=None,  # (T, A) closes, as `load_assets` gives them; None: from `market`
     facts:dict|None=None,         # source, simulated, hash, licence; None: from `market` and `meta`
@@ -822,14 +890,22 @@ def bench_backtest(
 )->Section:
     "Judge strategies against hold, equal weight, momentum and random portfolios, after costs."
     if prices is None: prices, facts = (fill_gaps(asset_prices(market), 3), data_of(market, meta)) if market is not None else load_assets(seed=seed)[::2]
+    if every < 1 or history < 1 or randoms < 0:
+        raise CortexError(f"every is {every}, history {history}, randoms {randoms}: decide every day at most, from one close at least, against no fewer than 0 "
+            "portfolios.")
     randoms = min(randoms, 10) if quick else randoms
-    prices = check_prices(prices); listed = universe(prices, history); strategies = {n: check_weights(w, prices, False, None, math.inf) for n, w in (strategies or {}).items()}
-    begin = max([listed.index[(listed.sum(axis=1) >= min(3, prices.shape[1])).argmax()], *(w.index[0] for w in strategies.values()), *([pd.Timestamp(start)] if start else [])])
+    prices = check_prices(prices); listed = universe(prices, history)
+    strategies = {n: check_weights(w, prices, False, None, math.inf) for n, w in (strategies or {}).items()}
+    begin = max([listed.index[(listed.sum(axis=1) >= min(3, prices.shape[1])).argmax()], *(w.index[0] for w in strategies.values()),
+        *([pd.Timestamp(_parse_day(start, 'start'))] if start else [])])
+    if begin > prices.index[-1]: raise CortexError(f"start is {begin:%Y-%m-%d}, and the prices end on {prices.index[-1]:%Y-%m-%d}.")
     if not listed.loc[begin:].any(axis=None): raise CortexError(f"no asset has {history} closes by {begin:%Y-%m-%d}: shorten history, or take longer prices.")
     base = baseline_weights(prices, listed, begin, every)
     if twice := sorted(set(base) & set(strategies)): raise CortexError(f"a strategy is called {twice[0]!r}, as a baseline is: give it another name.")
     plans = base | {n: start_on(w, prices, begin) for n, w in strategies.items()}
-    books = {n: simulate_portfolio(prices, w, costs, capital, long_only=n in base, gross=1. if n in base else math.inf, volumes=volumes, name=n) for n, w in plans.items()}
+    books = {n: simulate_portfolio(prices, w, costs, capital, long_only=n in base, gross=1. if n in base else math.inf, volumes=volumes, name=n) for n,
+        w in plans.items()}
     days = sorted(set.intersection(*(set(b.returns.index) for b in books.values())))
     return backtest_section(prices, facts, plans, books, listed, pd.DatetimeIndex(days), volumes, randoms, seed, command,
-        dict(start=f'{begin:%Y-%m-%d}', days=len(days), capital_usd=capital, costs={f.name: getattr(costs, f.name) for f in fields(costs)}, every=every, history=history, randoms=randoms, seed=seed) | (more or {}))
+        dict(start=f'{begin:%Y-%m-%d}', days=len(days), capital_usd=capital, costs={f.name: getattr(costs, f.name) for f in fields(costs)}, every=every,
+             history=history, randoms=randoms, seed=seed) | (more or {}))

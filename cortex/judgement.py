@@ -8,7 +8,7 @@ __all__ = ['RUN_SCHEMA', 'SHARES', 'COMPARED', 'BENCHES', 'JUDGED', 'BREAK', 'ru
            'count_words', 'origin_words', 'missing_text', 'code_facts', 'Judgement', 'overview_of', 'section_named',
            'judge_all', 'figure_rows', 'judgement_json', 'overview_html', 'warnings_html', 'judgement_html',
            'save_judgement', 'paired_scores', 'key_of', 'paired_difference', 'compare_rows', 'compare_words',
-           'compare_results', 'load_bench', 'run_bench', 'command_of', 'bench_all']
+           'compare_results', 'load_bench', 'run_bench', 'command_of', 'read_keys', 'bench_all']
 
 # %% ../nbs/18a_judgement.ipynb #862466c8
 import datetime, importlib, inspect, json, math, re
@@ -394,7 +394,7 @@ def compare_rows(
         k = key_of(r, names); t = theirs.get(k)
         if t is None or r.get('left_out'): continue
         row = dict(section=b.name, line=row_name(r, names), metric=r['metric']) | {c: r.get(c) for c in ('value', 'lo', 'hi', 'n', 'unit')}
-        row |= dict(baseline='A', diff=r['value'] - t['value'], better=direction(r['metric'], r.get('better')), theirs=t['value'])
+        row |= dict(baseline='A', diff=r['value'] - t['value'], better=direction(r['metric'], r.get('better')), theirs=number_text(t['value'], r.get('unit') or ''))
         days = re.fullmatch(r'(\d{1,3})(\.0|d)?', str(r.get('horizon', '')))
         if (g := pairs.get(k)) is not None: row |= paired_difference(g, int(days[1]) if days else 7)
         elif r.get('exact'): row |= dict(exact=True, how='exact', verdict='equal' if r['value'] == t['value'] else 'differs')
@@ -474,6 +474,15 @@ def command_of(
     return ' '.join(['cortex bench all --only', name, *(f'--{k} {shlex.quote(str(v))}' for k, v in said.items())]) + ' --quick'*bool(given.get('quick'))
 
 # %% ../nbs/18a_judgement.ipynb #4e6e7fb2
+def read_keys(
+    path:Path,
+)->dict[str,str]:  # section -> what fixed it; empty where nothing is known
+    "Read what the sections in a folder were made from."
+    try: held = json.loads(path.read_text())
+    except (OSError, ValueError): return {}
+    return held if isinstance(held, dict) else {}
+
+# %% ../nbs/18a_judgement.ipynb #0e813786
 def bench_all(
     out,                     # folder for judgement.html, judgement.json and sections
     data='simulated',        # 'simulated', a market store, a directory of tidy files, or what `open_market` made of one
@@ -494,13 +503,13 @@ def bench_all(
     given = dict(market=frame, meta=meta, seed=seed, quick=quick) | given
     key = content_hash(dict(code=code_hash(), market=content_hash(frame), seed=seed, quick=quick, given=sorted(f'{k}={v!r:.200}' for k, v in given.items() if k not in ('market', 'meta'))))
     book, file = out/'sections.key', lambda b: out/'sections'/f'{b.name}.json'
-    keep = not fresh and book.is_file() and book.read_text() == key
-    atomic_write(book, key); done, failed = [], {}
+    made, done, failed = read_keys(book), [], {}
     for b in [b for b in benches if not only or b.name in only]:
         try:
-            kept = keep and file(b).is_file(); say(f'{b.name}: ' + ('is there' if kept else 'running'))
+            kept = not fresh and b.name != 'live' and made.get(b.name) == key and file(b).is_file()   # a ledger grows under the same name
+            say(f'{b.name}: ' + ('is there' if kept else 'running'))
             done.append(load_section(file(b)) if kept else run_bench(b, given | dict(command=command_of(b.name, given, data))))
-            if not kept: save_section(done[-1], out/'sections')
+            if not kept: save_section(done[-1], out/'sections'); made[b.name] = key; atomic_write(book, _json(made))
         except CortexError as e: failed[b.name] = str(e)[:300]
         except Exception as e: failed[b.name] = f'failed with {type(e).__name__}: {str(e)[:200]}'
         if b.name in failed: say(f'{b.name}: {failed[b.name]}')

@@ -11,7 +11,7 @@ __all__ = ['START', 'CLOCK_SLACK', 'TAIL', 'COLUMNS', 'COUNTS', 'seal', 'Fault',
            'live_words', 'live_figures', 'live_notes', 'live_scores', 'who_forecast', 'report', 'live_workflow']
 
 # %% ../nbs/18_live.ipynb #da6c68d4
-import fcntl, hashlib, json, math, sqlite3
+import fcntl, hashlib, json, sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,13 +52,14 @@ def _utc_now()->pd.Timestamp:
 
 def _at(
     now=None,   # moment in UTC; None reads the clock
-)->tuple[pd.Timestamp, str]:  # the moment to the second, and 'system' or 'given'
+)->tuple[pd.Timestamp, str]:  # the moment, and 'system' or 'given'
     "Take the moment of writing."
-    t = pd.Timestamp(now) if now is not None else _utc_now()
+    try: t = pd.Timestamp(now) if now is not None else _utc_now()
+    except (ValueError, TypeError): t = pd.NaT
     if t is pd.NaT: raise CortexError(f"now is {now!r}: give a moment such as '2025-06-30 06:00', in UTC.")
-    return (t.tz_convert('UTC').tz_localize(None) if t.tz else t).floor('s'), 'system' if now is None else 'given'
+    return (t.tz_convert('UTC').tz_localize(None) if t.tz else t).floor('us'), 'system' if now is None else 'given'
 
-def _stamp(t:pd.Timestamp)->str: return f'{t:%Y-%m-%dT%H:%M:%SZ}'
+def _stamp(t:pd.Timestamp)->str: return f'{t:%Y-%m-%dT%H:%M:%SZ}'   # to the second
 
 # %% ../nbs/18_live.ipynb #2ef3bcfd
 @dataclass(frozen=True)
@@ -309,7 +310,7 @@ def _file_rows(
     try: f = path.open('rb'); first = f.readline()
     except OSError as e: raise CortexError(f"{path}: cannot be read ({e.strerror}).") from None
     try: head = json.loads(first)['_ledger']; head = dict(n=int(head['rows']), hash=str(head['head']))
-    except (ValueError, KeyError, TypeError, RecursionError): f.close(); raise CortexError(f"{path}, line 1: not the beginning of an exported ledger. Export it again: cortex live export.") from None
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError): f.close(); raise CortexError(f"{path}, line 1: not the beginning of an exported ledger. Export it again: cortex live export.") from None
     def rows():
         with f:
             for raw in f:
@@ -337,6 +338,7 @@ def verify_ledger(
 )->LedgerCheck:
     "Check every row, the order, the end and the anchors, and say where something was changed."
     path, others = Path(path), read_anchors(anchors) if isinstance(anchors, (str, Path)) else list(anchors)
+    if not others and isinstance(anchors, (str, Path)): raise CortexError(f"{anchors}: no anchors there. Name a file with a line of n and hash for each, or check without.")
     if path.suffix == '.jsonl':
         head, rows = _file_rows(path); n, last, at, faults = check_chain(rows, others)
         if head['n'] > n: faults.append(Fault(n + 1, head['n'], f"gone: the first line promises {head['n']} rows, and there are {n}"))
@@ -526,7 +528,8 @@ class Issued:
 
 def open_system(system)->System|None:
     "Take a system, or the name of one; None for the naive forecasters, who always take part."
-    if isinstance(system, System): name = system.name
+    if isinstance(system, System):
+        if (name := system.name) in BASELINES: raise CortexError(f"the system {name!r} has the name of a naive forecaster, which always takes part: call it something else.")
     else: name, = check_names([system], ['rules', *BASELINES], 'system'); system = None if name in BASELINES else rule_system()
     if not name.isprintable() or '|' in name or not 0 < len(name) <= 80: raise CortexError(f"the name of the system {name[:40]!r}: give 1 to 80 printable characters without |.")
     return system
@@ -553,14 +556,14 @@ def issue(
     if not asked:
         why = f"{left[0]['chain']} {left[0]['target']}: {left[0]['why']}" if left else f"it holds none of {', '.join(targets)}"
         raise CortexError(f"{store.path}: no forecast can be issued at {_stamp(t)}: {why}. Bring the store up to date (cortex data fetch), or look at the clock.")
-    facts = dict(source=meta['source'], simulated=meta['source'] == 'simulated', licence=meta['licence'], data_hash=meta['hashes']['market'], known=_stamp(t))
+    facts = dict(source=meta['source'], simulated=meta['source'] == 'simulated', licence=meta['licence'], data_hash=meta['hashes']['market'], known=f'{t.isoformat()}Z')
     facts |= dict(code=code_hash(), version=cortex_version())
-    rows, there = [], {r[0] for r in ledger.db.execute("SELECT key FROM rows WHERE key >= 'forecast|' AND key < 'forecast}'")}
+    rows, known, there = [], 0, {r[0] for r in ledger.db.execute("SELECT key FROM rows WHERE key >= 'forecast|' AND key < 'forecast}'")}
     for system in [*systems, *baseline_systems(featured, targets, tuple(horizons))]:
-        new = [q for q in asked if forecast_key(q.task, system.name) not in there]
+        new = [q for q in asked if forecast_key(q.task, system.name) not in there]; known += len(asked) - len(new)
         rows += [forecast_row(q, s, system, facts) for q, s in zip(new, system.answer(new) if new else [], strict=True) if s is not None]
     done = ledger.append(rows, now)
-    return Issued(done.new, len(asked)*(len(systems) + len(BASELINES)) - done.new, tuple(left))
+    return Issued(done.new, known + done.known, tuple(left))
 
 def cortex_version()->str:
     "Name the version of the program."
@@ -701,7 +704,7 @@ def live_words(
     measure:str='crps',
 )->list[str]:
     "Say what a ledger shows."
-    out = [f"{counts['issued']:,} forecasts were issued on {counts['days']:,} days; {counts['settled']:,} of them are settled."]
+    out = [f"{counts['issued']:,} forecasts were issued on {counts['days']:,} day{'s'*(counts['days'] != 1)}; {counts['settled']:,} of them are settled."]
     some = table[(table.metric == measure) & (table.target == 'all targets') & (table.baseline != '')]
     for r in some.to_dict('records'):
         who, found = f"{r['system']}, {r['horizon']} ahead, against {r['baseline']} in {measure.upper()}", verdict_of(r)
@@ -752,11 +755,12 @@ def report(
         with Ledger.open(ledger) as own: return report(own, reference, n)
     check = verify_ledger(ledger.path).require(); (judged, counts), rows = judged_rows(ledger), ledger.rows('forecast')
     if not rows: raise CortexError(f"{ledger.path}: no forecast has been issued yet (cortex live issue).")
-    table, said = live_table(judged, reference, n), lambda k: sorted({str(f[k]) for f in rows})
+    said = lambda k: sorted({str(f[k]) for f in rows})
+    check_names([reference], said('system'), 'forecaster of this ledger'); table = live_table(judged, reference, n)
     exact = pd.DataFrame([dict(horizon='all', system='all', target='all targets', metric=COUNTS[k], value=float(v), exact=True) for k, v in counts.items()])
     data = dict(source=', '.join(said('source')), simulated=any(f['simulated'] for f in rows), hash=check.head[:16], licence='; '.join(said('licence')), first=said('asof')[0], last=said('asof')[-1])
     made = dict(head=check.anchor(), resamples=n, reference=reference, versions=said('version'), codes=said('code'))
-    return Section('live', 'Live forecasts', f'cortex live report --ledger {ledger.path.name}', data, pd.concat([table, exact], ignore_index=True) if len(table) else exact,
+    return Section('live', 'Live forecasts', f'cortex live report --ledger {ledger.path.name}' + f' --reference {reference}'*(reference != 'climatology'), data, pd.concat([table, exact], ignore_index=True) if len(table) else exact,
                    live_words(table, counts), {'Who forecast': who_forecast(rows)}, live_figures(judged), made, live_notes(counts), live_scores(judged))
 
 # %% ../nbs/18_live.ipynb #1ce99ae1

@@ -7,13 +7,13 @@ __all__ = ['METHODS', 'CASH', 'SAID', 'NOTICE', 'expected_moments', 'forecast_ta
            'scenarios', 'Limits', 'check_limits', 'bounded', 'mean_risk', 'invested', 'hrp', 'risk_budget', 'nearest',
            'choose_weights', 'drifted', 'rate_of', 'taking_part', 'decision_days', 'walk_forward_weights',
            'routing_costs', 'move_cost', 'net_moves', 'take_snapshots', 'ask_forecasts', 'read_forecasts', 'facts_of',
-           'reason', 'Move', 'make_move', 'Plan', 'plan_json', 'read_plan', 'plan_sum', 'plan_html', 'plan_page',
-           'plan_text', 'check_holdings', 'parse_holdings', 'whole', 'today_scenarios', 'whole_plan', 'route_capital']
+           'reason', 'Move', 'worth', 'make_move', 'Plan', 'plan_json', 'read_plan', 'plan_sum', 'plan_html',
+           'plan_page', 'plan_text', 'check_holdings', 'parse_holdings', 'whole', 'today_scenarios', 'whole_plan',
+           'check_forecasts', 'route_capital']
 
 # %% ../nbs/17a_routing.ipynb #f18bac64
 import json, math, re
 from dataclasses import dataclass, field
-from functools import partial
 from statistics import NormalDist
 import numpy as np, pandas as pd
 from .artifacts import CortexError, _json
@@ -111,11 +111,11 @@ class Limits:
     caps:dict=field(default_factory=dict)  # chain -> a cap of its own
     cash_min:float=0.     # least cash
     cash_max:float=1.     # most cash
-    turnover:float=2.     # most that is traded at once: the sum of |changes of weights|; 2 is no limit
+    turnover:float=2.     # most that is traded at once: the sum of |changes of weights|; from 2 on there is no limit
 
     def __post_init__(self):
-        for name, x, top in (('cap', self.cap, 1), *((f'the cap of {k}', v, 1) for k, v in self.caps.items()), ('cash_min', self.cash_min, 1), ('cash_max', self.cash_max, 1), ('turnover', self.turnover, math.inf)):
-            if not isinstance(x, (int, float)) or not 0 <= x <= top: raise CortexError(f"{name} is {x!r}: it must be a share of the capital, " + ('0 to 1.' if top == 1 else 'not negative.'))
+        for name, x, top in (('cap', self.cap, 1), *((f'the cap of {k}', v, 1) for k, v in self.caps.items()), ('cash_min', self.cash_min, 1), ('cash_max', self.cash_max, 1), ('turnover', self.turnover, 10)):
+            if not isinstance(x, (int, float)) or not 0 <= x <= top: raise CortexError(f"{name} is {x!r}: it must be a share of the capital, 0 to {top}.")
         if self.cash_min > self.cash_max: raise CortexError(f"cash_min {self.cash_min:g} lies above cash_max {self.cash_max:g}.")
     def of(self, chains)->pd.Series:
         "Give the cap of each chain."
@@ -299,7 +299,7 @@ def walk_forward_weights(
     if every < 1 or window < 10: raise CortexError(f"every is {every} and window {window}: decide at most once a day, from at least 10 days.")
     table = forecast_table(forecasts, horizon).set_index('chain')
     by_day = table.groupby('date').indices
-    returns, rates = prices.pct_change(fill_method=None), rate_of(costs, prices.columns)
+    check_names(limits.caps, prices.columns, 'chain'); returns, rates = prices.pct_change(fill_method=None), rate_of(costs, prices.columns)
     days = decision_days(prices.index[window:], by_day, every, start, end)
     rows, held, since = {}, pd.Series(0., prices.columns), None
     for day in days:
@@ -349,6 +349,7 @@ def net_moves(
     least:float=50., # USD; smaller moves are dropped
 )->list[tuple]:  # (from, to, USD), largest first
     "Pair what is too much with what is too little."
+    if not 0 <= least < math.inf: raise CortexError(f"least is {least!r}: it must be a finite amount of USD, not negative.")
     gap = {c: after.get(c, 0.) - before.get(c, 0.) for c in sorted({*before, *after})}
     moves = []
     while True:
@@ -471,6 +472,17 @@ class Move:
     def faults(self)->list[str]: return [f'{c.text}: {c.reason}' for c in self.verification.claims if c.status == 'unsupported']
 
 # %% ../nbs/17a_routing.ipynb #2ef0bc5a
+def worth(
+    source:str, target:str,
+    shown:dict,        # amount_usd, cost_usd, and the facts of both
+    horizon:int,       # days
+)->tuple[float, float]:  # expected gain after costs and one standard deviation, USD
+    "Compute what a move is expected to bring, and its risk, from the figures shown."
+    at = lambda c, k: shown['_'.join([re.sub(r'\W', '_', c), k, f'{horizon}d'])]
+    usd = shown['amount_usd']
+    return round(usd*(at(target, 'expected') - at(source, 'expected')) - shown['cost_usd'], 2), round(usd*at(target, 'risk'), 2)
+
+# %% ../nbs/17a_routing.ipynb #da2ca073
 def make_move(
     source:str, target:str,
     amount:float,      # USD
@@ -480,11 +492,9 @@ def make_move(
     horizon:int,       # days
 )->Move:
     "Work out one move; raise `CortexError` if a figure of its reason does not verify."
-    facts = {c: facts_of(c, forecasts.get(c), snapshots.get(c), horizon) for c in (source, target)}
-    shown = dict(amount_usd=round(amount, 2), cost_usd=round(move_cost(costs, source, target, amount), 2)) | facts[source] | facts[target]
-    first = lambda c, k: next((v for n, v in facts[c].items() if n.endswith(f'_{k}_{horizon}d')), 0.)
-    gain = shown['amount_usd']*(first(target, 'expected') - first(source, 'expected')) - shown['cost_usd']
-    move = Move(source, target, shown['amount_usd'], round(gain, 2), round(shown['amount_usd']*first(target, 'risk'), 2), shown['cost_usd'], reason(source, target, shown, horizon), shown)
+    shown = dict(amount_usd=round(amount, 2), cost_usd=round(move_cost(costs, source, target, amount), 2))
+    for c in (source, target): shown |= facts_of(c, forecasts.get(c), snapshots.get(c), horizon)
+    move = Move(source, target, shown['amount_usd'], *worth(source, target, shown, horizon), shown['cost_usd'], reason(source, target, shown, horizon), shown)
     if move.faults: raise CortexError(f"the reason to move capital from {source} to {target} does not verify: {'; '.join(move.faults)[:300]}")
     return move
 
@@ -538,10 +548,14 @@ def read_plan(
         d = json.loads(text)
         moves = tuple(Move(m['from'], m['to'], *(float(m[k]) for k in ('amount_usd','expected_usd','risk_usd','cost_usd')), str(m['why']), dict(m['shown'])) for m in d['moves'])
         plan = Plan(d['asof'], int(d['horizon']), d['method'], moves, tuple(d['holdings']), d['summary'], d['left_out'], d['settings'], d['data'], d['dry_run'])
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as e: raise CortexError(f"this is no plan written by cortex route: {type(e).__name__} {str(e)[:100]}") from None
-    for m in moves:
+        wanted = [worth(m.source, m.target, m.shown, plan.horizon) for m in moves]
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
+        if isinstance(e, CortexError): raise
+        raise CortexError(f"this is no plan written by cortex route: {type(e).__name__} {str(e)[:100]}") from None
+    for m, (gain, risk) in zip(moves, wanted):
         apart = [k for k in ('amount_usd','cost_usd') if m.shown.get(k) != getattr(m, k)]
-        if apart or m.faults: raise CortexError(f"the move from {m.source:.40} to {m.target:.40} does not hold: {'; '.join([f'{k} is not the one shown' for k in apart] + m.faults)[:300]}")
+        apart += [k for k, x in (('expected_usd', gain), ('risk_usd', risk)) if getattr(m, k) != x]
+        if apart or m.faults: raise CortexError(f"the move from {m.source:.40} to {m.target:.40} does not hold: {'; '.join([f'{k} is not what the figures shown give' for k in apart] + m.faults)[:300]}")
     return plan
 
 # %% ../nbs/17a_routing.ipynb #99a15a98
@@ -605,6 +619,7 @@ def check_holdings(
         if isinstance(x, bool) or not isinstance(x, (int, float, np.number)) or not math.isfinite(x) or x < 0: raise CortexError(f"{c} is held with {x!r} USD: it must be a finite amount, not negative.")
         out[c] = float(x)
     if not sum(out.values()) > 0: raise CortexError("nothing is held: name what there is, such as cash=10000.")
+    if sum(out.values()) > 1e15: raise CortexError(f"{sum(out.values()):g} USD are held in all: more than there is. Check the amounts.")
     return out
 
 # %% ../nbs/17a_routing.ipynb #8692ecbf
@@ -675,6 +690,18 @@ def whole_plan(
     was, now = (whole(pd.Series(x, dtype=float)/s, X) for x, s in ((held, capital), (after, total)))
     return rows, dict(capital_usd=round(capital, 2), cost_usd=round(sum(m.cost_usd for m in moves), 2), before=was, after=now)
 
+# %% ../nbs/17a_routing.ipynb #32c2d6ea
+def check_forecasts(
+    forecasts:dict,  # chain -> Forecast
+    chains,          # those in the market
+    horizon:int,     # days
+)->None:
+    "Refuse forecasts of something else than was asked for."
+    check_names(forecasts, chains, 'chain')
+    for c, f in forecasts.items():
+        if f.target != 'price_usd' or f.horizon != horizon: raise CortexError(f"the forecast for {c} is of {f.target} over {f.horizon} days: price_usd over {horizon} days is asked for.")
+        if not -1 <= f.lo < f.hi < math.inf: raise CortexError(f"the forecast for {c} runs from {f.lo:g} to {f.hi:g}: an interval needs a finite lower end, at least -1, below its upper one.")
+
 # %% ../nbs/17a_routing.ipynb #b67c3ea5
 def route_capital(
     market:pd.DataFrame,     # market frame
@@ -693,6 +720,8 @@ def route_capital(
 )->Plan:
     "Plan how to move capital between chains: weights from forecasts, moves from weights, reasons from checked figures. Nothing is sent."
     held, data = check_holdings(holdings, market.chain.unique()), data or dict(source='simulated', simulated=True)
+    check_names(limits.caps, market.chain.unique(), 'chain')
+    if isinstance(forecasts, dict): check_forecasts(forecasts, market.chain.unique(), horizon)
     wanted = None if chains is None else list(dict.fromkeys([*chains, *(c for c in held if c != CASH)]))
     snapshots, out = take_snapshots(market, asof, horizon, wanted, data['source'])
     if isinstance(forecasts, dict): found, lack = {c: f for c, f in forecasts.items() if c in snapshots}, {c: 'no forecast given' for c in snapshots if c not in forecasts}

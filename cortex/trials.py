@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .artifacts import CortexError, content_hash
-from .sources import CALIBRATION, DOF_FLOOR, DRIFT_SHARE, LOADING_BTC, NEWS_MEAN, PERSISTENCE, PULL, REGIMES, long_line, stationary, stream, unit_t
+from .sources import CALIBRATION, DRIFT_SHARE, LOADING_BTC, NEWS_MEAN, PERSISTENCE, PULL, REGIMES, long_line, stationary, stream, unit_t
 from .scores import wilson_ci
 from .significance import holm
 from .report import INK, inline_svg
@@ -120,7 +120,8 @@ def walk_worlds(
     lead, A, start = logs.shape[1:-1], logs.shape[-1], WARM + costs.delay
     winners = lambda i, at: ((logs[at] - logs[at - 28]).argsort(-1).argsort(-1) >= A - top)/top
     held = np.exp(logs[start:] - logs[start]).mean(-1)/(1 + costs.fee + costs.slippage); held = np.concatenate([np.ones((1, *lead)), held])
-    return {'strategy': walk(logs, lambda i, at: (1 + scores[i])/A, costs, np.broadcast_shapes(lead, scores.shape[1:-1])), 'equal weight': walk(logs, lambda i, at: np.full(A, 1/A), costs, lead),
+    both = np.broadcast_shapes(lead, scores.shape[1:-1])
+    return {'strategy': walk(logs, lambda i, at: (1 + scores[i])/A, costs, both), 'equal weight': walk(logs, lambda i, at: np.full(A, 1/A), costs, lead),
             'momentum': walk(logs, winners, costs, lead), 'hold': held[1:]/held[:-1] - 1}
 
 BASES = ('hold', 'equal weight', 'momentum')
@@ -162,12 +163,14 @@ def run_trials(
     batch:int=50,
 )->pd.DataFrame:  # world, planted ('none': a signal that means nothing), appraisal, p, found
     "Let the judge look at strategies with edges of known size."
-    if worlds < 1 or years < 1: raise CortexError(f"{worlds} worlds of {years} years: a trial needs at least one of each.")
+    if not (worlds >= 1 and 1 <= years <= 100):
+        raise CortexError(f"{worlds} worlds of {years} years: a trial needs at least one of each, and a century at most.")
     names = ['none', *map(str, planted)]; edges = np.r_[0., calibrate_lean(planted, years, costs=costs)]; rows = []
     seeds = list(range(seed*worlds, seed*worlds + worlds))
     for i in range(0, worlds, batch):
         got = judge_worlds(world_returns(seeds[i:i+batch], edges, years, costs))
-        rows += [dict(world=s, planted=n, appraisal=got['appraisal'][k, w], p=got['p'][k, w], found=bool(got['p'][k, w] < EDGE_LEVEL)) for k, n in enumerate(names) for w, s in enumerate(seeds[i:i+batch])]
+        rows += [dict(world=s, planted=n, appraisal=got['appraisal'][k, w], p=got['p'][k, w], found=bool(got['p'][k, w] < EDGE_LEVEL)) for k,
+            n in enumerate(names) for w, s in enumerate(seeds[i:i+batch])]
     return pd.DataFrame(sorted(rows, key=lambda r: (names.index(r['planted']), r['world'])))
 
 # %% ../nbs/17c_trials.ipynb #d164ffad
@@ -177,6 +180,7 @@ def run_families(
     years:float=8., seed:int=0, batch:int=10,
 )->pd.DataFrame:  # world, plain, holm, deflated: is the best of the tries called an edge?
     "Try many useless strategies in each world and judge the best."
+    if worlds < 1 or tries < 1: raise CortexError(f"{tries} strategies in {worlds} worlds: take at least one of each; families=0 leaves this part out.")
     n, rows, free = round(365*years) + 29, [], Costs(fee=0., slippage=0.)
     seeds = list(range(seed*worlds, seed*worlds + worlds))
     for i in range(0, worlds, batch):
@@ -197,7 +201,8 @@ def draw_power(
     def draw(fig):
         ax = fig.subplots(); t = table.sort_values('planted')
         ax.errorbar(t.planted, 100*t.found, [100*(t.found - t.lo), 100*(t.hi - t.found)], fmt='o-', color=INK['c1'], ms=4, lw=1.2)
-        for y, name in ((80, '80% wanted at 1.0'), (5, '5% allowed at 0')): ax.axhline(y, color=INK['c2'], lw=.8, ls='--'); ax.text(t.planted.max(), y + 1.5, name, ha='right', fontsize=7)
+        for y, name in ((80, '80% wanted at 1.0'), (5, '5% allowed at 0')): ax.axhline(y, color=INK['c2'], lw=.8, ls='--'); ax.text(t.planted.max(), y + 1.5,
+            name, ha='right', fontsize=7)
         ax.set(xlabel='planted appraisal ratio a year, after costs', ylabel='edge declared, % of worlds', ylim=(-2, 102))
     return draw
 
@@ -207,10 +212,12 @@ def trial_words(
 )->list[str]:
     "Say whether the judge keeps its promises."
     t, out = trials.groupby('planted').found.agg(['sum', 'size']), []
-    for name, what, good in (('1.0', f'A planted Sharpe ratio of 1.0 over {years:g} years is found in', lambda x: x >= .8), ('0.0', 'A signal that just pays its costs is called an edge in', lambda x: x <= .05), ('none', 'Noise is called an edge in', lambda x: x <= .05)):
+    for name, what, good in (('1.0', f'A planted Sharpe ratio of 1.0 over {years:g} years is found in', lambda x: x >= .8),
+        ('0.0', 'A signal that just pays its costs is called an edge in', lambda x: x <= .05), ('none', 'Noise is called an edge in', lambda x: x <= .05)):
         if name not in t.index: continue
         k, n = int(t.at[name, 'sum']), int(t.at[name, 'size']); lo, hi = wilson_ci(k, n)
-        out.append(f"{what} {k/n:.1%} of {n:,} worlds ({lo:.1%} to {hi:.1%}): {'as' if good(k/n) else 'NOT as'} promised ({'at least 80%' if name == '1.0' else 'at most 5%'}).")
+        out.append(f"{what} {k/n:.1%} of {n:,} worlds ({lo:.1%} to {hi:.1%}): {'as' if good(k/n) else 'NOT as'} promised "
+            f"({'at least 80%' if name == '1.0' else 'at most 5%'}).")
     return out
 
 # %% ../nbs/17c_trials.ipynb #1127e435
@@ -226,15 +233,23 @@ def bench_trials(
     for name, t in trials.groupby('planted', sort=False):
         k, n = int(t.found.sum()), len(t); lo, hi = wilson_ci(k, n); m = t.appraisal.mean(); half = 1.959964*t.appraisal.std()/math.sqrt(n)
         label = 'noise' if name == 'none' else f'edge of {float(name):g}'
-        rows += [dict(strategy=label, metric='declared', value=k/n, lo=lo, hi=hi, n=n, unit='share', better=0), dict(strategy=label, metric='appraisal_ratio', value=m, lo=m - half, hi=m + half, n=n, better=0)]
+        rows += [dict(strategy=label, metric='declared', value=k/n, lo=lo, hi=hi, n=n, unit='share', better=0),
+            dict(strategy=label, metric='appraisal_ratio', value=m, lo=m - half, hi=m + half, n=n, better=0)]
         if name != 'none': points.append(dict(planted=float(name), found=k/n, lo=lo, hi=hi))
     words = trial_words(trials, years)
     if families:
         f = run_families(families, tries, years, seed)
         for how, what in (('plain', 'taken at its word'), ('holm', 'after Holm'), ('deflated', 'by its deflated Sharpe ratio')):
-            lo, hi = wilson_ci(int(f[how].sum()), len(f)); rows.append(dict(strategy=f'best of {tries} useless, {what}', metric='declared', value=f[how].mean(), lo=lo, hi=hi, n=len(f), unit='share', better=-1))
-        words.append(f"The best of {tries} useless strategies is called an edge in {f.plain.mean():.0%} of worlds at its word, in {f.holm.mean():.1%} after Holm, in {f.deflated.mean():.1%} by its deflated Sharpe ratio.")
-    settings = dict(worlds=worlds, planted=list(planted), years=years, families=families, tries=tries, seed=seed, level=EDGE_LEVEL, costs=dict(fee=costs.fee, slippage=costs.slippage, delay=costs.delay), half_life=HALF_LIFE, every=EVERY, pilot=PILOT)
-    return Section('trials', 'Is an edge found where there is one?', command, dict(source='simulated', simulated=True, hash=content_hash(CALIBRATION), licence='MIT'), pd.DataFrame(rows), words, {},
-        {'Edges declared by true size': inline_svg(draw_power(pd.DataFrame(points)), 'share of worlds in which an edge is declared, by its planted size')} if points else {}, settings,
-        ['Simulated worlds: calibrated to real coins, but the planted edge is steady for the whole span and known not to fade. Real ones fade, so real power is lower.', 'The judge is the joint test of the backtest: alpha beyond hold, equal weight and momentum, one-sided, 4%.'])
+            lo, hi = wilson_ci(int(f[how].sum()), len(f))
+            rows.append(dict(strategy=f'best of {tries} useless, {what}', metric='declared', value=f[how].mean(), lo=lo, hi=hi, n=len(f), unit='share',
+                better=-1))
+        words.append(f"The best of {tries} useless strategies is called an edge in {f.plain.mean():.0%} of worlds at its word, in {f.holm.mean():.1%} after "
+            f"Holm, in {f.deflated.mean():.1%} by its deflated Sharpe ratio.")
+    settings = dict(worlds=worlds, planted=list(planted), years=years, families=families, tries=tries, seed=seed, level=EDGE_LEVEL,
+        costs=dict(fee=costs.fee, slippage=costs.slippage, delay=costs.delay), half_life=HALF_LIFE, every=EVERY, pilot=PILOT)
+    data = dict(source='simulated', simulated=True, hash=content_hash(CALIBRATION), licence='MIT')
+    return Section('trials', 'Is an edge found where there is one?', command, data, pd.DataFrame(rows), words, {},
+        {'Edges declared by true size': inline_svg(draw_power(pd.DataFrame(points)),
+            'share of worlds in which an edge is declared, by its planted size')} if points else {}, settings,
+        ['Simulated worlds: calibrated to real coins, but the planted edge is steady for the whole span and known not to fade. '
+         'Real ones fade, so real power is lower.', 'The judge is the joint test of the backtest: alpha beyond hold, equal weight and momentum, one-sided, 4%.'])

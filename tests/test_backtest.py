@@ -103,12 +103,22 @@ def test_impact_grows_with_the_capital_and_needs_volumes():
     with pytest.raises(CortexError, match='needs volumes'): simulate_portfolio(p, w, Costs(impact=1.))
     with pytest.raises(CortexError, match='what C0 usually trades'): simulate_portfolio(p, w, Costs(impact=1.), volumes=v.assign(C0=np.nan))
 
+def test_impact_beyond_its_law_and_markets_without_trade_are_refused():
+    "The square-root law says that buying a hundred times a day's volume costs several times its price: no such trade is simulated, and none is free either."
+    p = made_up(300, 4); v = p*0 + 100.; w = decisions(p.iloc[40:], 7)
+    with pytest.raises(CortexError, match='of what is traded, far beyond'): simulate_portfolio(p, w, Costs(impact=1.), 1e8, volumes=v)
+    with pytest.raises(CortexError, match='what C0 usually trades'): simulate_portfolio(p, w, Costs(impact=1.), 1e4, volumes=v*0)
+    s = bench_backtest(p, FACTS, costs=Costs(impact=1.), volumes=v*1e6, quick=True)
+    assert any('without market impact' in n for n in s.notes)
+
 def test_many_at_once_are_the_same_as_one_by_one():
     p = made_up(200, 5, late=1, dead=1); w = [decisions(p, 4, s) for s in range(3)]
     many = simulate_many(p, w[0].index, np.stack([x.to_numpy() for x in w], 1))
     for i, x in enumerate(w): np.testing.assert_allclose(many[i], simulate_portfolio(p, x).returns, rtol=0, atol=1e-12)
     t = cost_sensitivity(p, w[0], times=(0., 1., 3.))
     for k, s in zip(t.times, t.sharpe): assert s == pytest.approx(sharpe(simulate_portfolio(p, w[0], Costs().times(k)).returns.to_numpy())[0], rel=1e-6)
+    short = pd.DataFrame(-.4, p.index[[50]], p.columns[1:2]); t = cost_sensitivity(p, short, Costs(funding=.5), (0., 1., 3.), long_only=False)   # what shorts pay is multiplied, too
+    for k, s in zip(t.times, t.sharpe): assert s == pytest.approx(sharpe(simulate_portfolio(p, short, Costs(funding=.5).times(k), long_only=False).returns.to_numpy())[0], rel=1e-6)
 
 # --- what is refused
 
@@ -116,7 +126,7 @@ P = made_up(30, 3, late=1, dead=1)   # C2 is listed from day 10 on, C0 is gone f
 def one(day=15, **w): return pd.DataFrame([w], P.index[[day]])
 
 @pytest.mark.parametrize('prices, why', [
-    (P.iloc[::-1], 'is followed by'), (pd.concat([P, P.iloc[-1:]]), 'occurs twice'), (P.drop(P.index[4]), '1 days are missing'), (P.tz_localize('UTC'), 'time zone'), (P.set_axis(P.index + pd.Timedelta(hours=3)), 'not a midnight'),
+    (P.iloc[::-1], 'is followed by'), (pd.concat([P, P.iloc[-1:]]), 'occurs twice'), (P.drop(P.index[4]), 'a day is missing'), (P.tz_localize('UTC'), 'time zone'), (P.set_axis(P.index + pd.Timedelta(hours=3)), 'not a midnight'),
     (P.reset_index(drop=True), 'must be dates'), (P.iloc[:0], 'no row'), (P.assign(C1=-P.C1), 'C1 costs -'), (P.assign(C1=np.inf), 'C1 costs inf'), (P.assign(C1='x'), 'not all are numbers'),
     (P.assign(C1=P.C1.where(P.index != P.index[7])), 'C1 has none on 2020-01-08'), (P.set_axis(['A', 'A', 'B'], axis=1), "'A' occurs twice")])
 def test_bad_prices_are_refused_with_the_place(prices, why):
@@ -133,7 +143,7 @@ def test_bad_weights_are_refused_with_the_place(w, kw, why):
 def test_a_tiny_rounding_is_not_a_fault():
     simulate_portfolio(P, one(C1=1/3 + 1e-11, C2=2/3)); simulate_portfolio(P, one(C1=-1e-12, C2=1.))
 
-@pytest.mark.parametrize('kw', [dict(delay=0), dict(delay=1.5), dict(fee=-.01), dict(fee=math.nan), dict(slippage=.9), dict(delisting=-2), dict(gas_usd={'A': -1}), dict(funding='5%'), dict(fee=True)])
+@pytest.mark.parametrize('kw', [dict(delay=0), dict(delay=1.5), dict(delay=1.), dict(fee=-.01), dict(fee=math.nan), dict(slippage=.9), dict(delisting=-2), dict(gas_usd={'A': -1}), dict(funding='5%'), dict(fee=True)])
 def test_bad_costs_are_refused(kw):
     with pytest.raises(CortexError, match=f'costs: {next(iter(kw))}'): Costs(**kw)
 
@@ -256,6 +266,13 @@ def test_strategies_that_begin_on_different_days_are_judged_on_the_same_days():
 def test_a_strategy_that_sells_short_or_stays_in_cash_is_judged_too():
     p = made_up(500, 4, 2); w = decisions(p, 7, short=True).iloc[20:]; s = bench_backtest(p, FACTS, {'short': w, 'cash': w*0}, history=30, randoms=10)
     t = s.table.set_index(['system', 'against', 'metric']); assert t.left_out['cash', '', 'sharpe'].startswith('no spread') and ('short', 'random', 'beats_random') not in t.index and len(s.words) == 3
+
+@pytest.mark.parametrize('kw, why', [(dict(start='soon'), "start is 'soon'"), (dict(start='2031-01-01'), 'and the prices end on'), (dict(randoms=-1), 'randoms -1'), (dict(every=0), 'every is 0')])
+def test_what_cannot_be_benchmarked_is_said_in_a_line(kw, why):
+    with pytest.raises(CortexError, match=why): bench_backtest(made_up(200, 3), FACTS, **kw)
+
+def test_a_few_days_have_a_tear_sheet_too():
+    b = simulate_portfolio(P, one(10, C1=1.)); assert tearsheet(b).left_out[0] == '19 days are too few' and '19 days are too few' in b._repr_html_()
 
 # --- real data, and how long it takes
 

@@ -191,6 +191,13 @@ def test_it_goes_on_where_it_stopped(toy, tmp_path):
     assert toy.calls.count('good') == 3
     assert bench_all(tmp_path, SMALL, benches=toy.benches, only=['forecasts', 'live'], ledger='x', quick=True)['live'].title == 'Efficiency'
 
+def test_another_seed_takes_nothing_from_the_last_one(toy, tmp_path):
+    "A call that makes some sections with a new seed does not make the old ones pass for new."
+    first = bench_all(tmp_path, SMALL, benches=toy.benches[:1]); toy.calls.clear()
+    with pytest.raises(CortexError, match='nothing to judge'): bench_all(tmp_path, SMALL, benches=toy.benches[:2], only=['safety'], seed=1)
+    bench_all(tmp_path, SMALL, benches=toy.benches[:1], seed=1); assert toy.calls == ['fails', 'good']
+    bench_all(tmp_path, SMALL, benches=toy.benches[:1], seed=1); assert toy.calls == ['fails', 'good']
+
 def test_the_listed_benchmarks_exist():
     "Each name in the list leads to a function, or to a package that is not installed here."
     for b in BENCHES:

@@ -229,6 +229,29 @@ def test_clocks_that_jump(tmp_path, monkeypatch):
 
 # --- issue and settle on a store ---
 
+def test_what_was_fetched_in_this_second_is_known(tmp_path, monkeypatch):
+    "A store that is filled a tenth of a second before has all of it known, and the moment on record gives the same frame again."
+    clock = [pd.Timestamp('2025-02-01 06:00:00.2')]; monkeypatch.setattr(live, '_utc_now', lambda: clock[0])
+    world = simulate_market(['near'], '2024-06-01', '2025-01-31', seed=1)[['chain', 'date', 'price_usd']]
+    store = MarketStore(tmp_path/'market'); store.add(long_rows(world, 'simulated', 'MIT', '2025-02-01 06:00:00.1'), seed=0)
+    assert issue(tmp_path/'l.db', store, horizons=(7,)).new == 3
+    with Ledger.open(tmp_path/'l.db') as b: row = b.rows('forecast')[0]
+    assert (row['at'], row['known']) == ('2025-02-01T06:00:00Z', '2025-02-01T06:00:00.200000Z') and store.frame(as_of=row['known'])[1]['hashes']['market'] == row['data_hash']
+
+def test_counts_and_names_of_an_issue(tmp_path):
+    "Forecasters without an opinion are not counted as known; nobody takes the name of a baseline; a report against nobody is refused."
+    store, _ = small_store(tmp_path/'market'); silent = System('silent', 'none', '0'*16, lambda questions: [None for _ in questions]); path = tmp_path/'l.db'
+    done = issue(path, store, (silent,), horizons=(7,), now='2025-02-01 07:00'); assert (done.new, done.known) == (8, 0)
+    done = issue(path, store, (silent,), horizons=(7,), now='2025-02-01 08:00'); assert (done.new, done.known) == (0, 8)
+    with pytest.raises(CortexError, match='name of a naive forecaster'): issue(path, store, (System('climatology', '', '', len),), now='2025-02-01 08:00')
+    with pytest.raises(CortexError, match='clairvoyance'): report(path, 'clairvoyance')
+
+def test_anchors_that_are_not_there_confirm_nothing(tmp_path):
+    path = filled(tmp_path/'l.db', 8)
+    with pytest.raises(CortexError, match='no anchors there'): verify_ledger(path, tmp_path/'typo.jsonl')
+    (tmp_path/'empty.jsonl').write_text('')
+    with pytest.raises(CortexError, match='no anchors there'): verify_ledger(path, tmp_path/'empty.jsonl')
+
 def small_store(path, end='2025-01-31'):
     "Make a store of two series, told the morning after its last day; gives it with the world it is part of."
     world = simulate_market(['bitcoin', 'near'], '2024-06-01', '2025-03-31', seed=1)[['chain', 'date', 'price_usd', 'tx_count']]

@@ -223,6 +223,17 @@ def test_no_expectation_means_cash_and_no_moves(market):
     plan = route_capital(market, dict(cash=1000))
     assert plan.moves == () and 'Nothing to move' in str(plan) and 'Nothing to move' in plan_html(plan)
 
+@pytest.mark.parametrize('given, why', [
+    (dict(holdings=dict(bitcoin=1e308, cash=1e308)), 'more than there is'), (dict(least=float('nan')), 'least is nan'), (dict(least=-5.), 'least is -5'), (dict(limits=dict(caps=dict(nera=.1))), 'Nearest: near'),
+    (dict(forecasts='nera'), 'Nearest: near'), (dict(forecasts=30), 'over 30 days'), (dict(limits=dict(turnover=float('inf'))), 'turnover is inf')])
+def test_amounts_names_and_horizons_that_make_no_plan(market, opinions, given, why):
+    "Endless amounts used to run for ever, and a forecast under a misspelt name or over other days used to pass."
+    forecasts = dict(opinions); odd = given.get('forecasts')
+    if odd == 'nera': forecasts['nera'] = forecasts['near']
+    if odd == 30: forecasts['near'] = replace(forecasts['near'], horizon=30)
+    with pytest.raises(CortexError, match=why):
+        route_capital(market, given.get('holdings', dict(bitcoin=5000)), forecasts, 'hrp', Limits(**given.get('limits', {})), least=given.get('least', 50.))
+
 def test_moves_are_few_and_complete():
     rng = np.random.default_rng(0)
     for _ in range(50):

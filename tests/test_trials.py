@@ -54,6 +54,10 @@ def test_a_trial_tells_noise_from_a_large_edge_and_says_so():
     assert 'NOT as promised' in trial_words(t.assign(found=True), 3)[0]
     with pytest.raises(CortexError, match='0 worlds'): run_trials(0)
 
+def test_no_worlds_no_tries_and_no_years_are_refused():
+    for call, why in ((lambda: run_trials(0), '0 worlds'), (lambda: run_trials(5, years=float('nan')), 'nan years'), (lambda: run_families(5, tries=0), '0 strategies'), (lambda: run_families(-2), '-2 worlds')):
+        with pytest.raises(CortexError, match=why): call()
+
 def test_the_section_says_what_it_is():
     s = bench_trials(quick=True); t = s.table.set_index(['strategy', 'metric'])
     assert s.data['simulated'] and t.n['noise', 'declared'] == 20 and {'value', 'lo', 'hi'} <= set(t.columns) and len(s.words) == 4 and type(s).from_json(s.to_json()) == s
