@@ -171,7 +171,7 @@ def bench_backtest_command(
     start:Optional[str]=typer.Option(None, help='First decision, YYYY-MM-DD.'), end:Optional[str]=typer.Option(None, help='Last day.'),
     fee:float=typer.Option(.001, help='Share of what is traded.'), slippage:float=typer.Option(.0005, help='Share of what is traded.'), gas:float=typer.Option(0., help='USD per trade of one asset.'),
     impact:float=typer.Option(0., help='Market impact, about 1; needs volumes.'), delay:int=typer.Option(1, help='Closes between decision and trade.'), capital:float=typer.Option(1e5, help='USD at the start.'),
-    randoms:int=typer.Option(100, help='Random portfolios that trade as much; 0 for none.'), seed:int=SEED, out:Optional[Path]=OUT,
+    randoms:int=typer.Option(100, min=0, help='Random portfolios that trade as much; 0 for none.'), seed:int=SEED, out:Optional[Path]=OUT,
 ):
     "Judge portfolios after costs against hold, equal weight, momentum and chance."
     with one_line_errors():
@@ -181,7 +181,7 @@ def bench_backtest_command(
         costs, files = Costs(fee, slippage, gas, impact=impact, delay=delay), weights or []
         if len({p.stem for p in files}) < len(files): raise CortexError('two files of weights have the same name: rename one of them.')
         prices, volumes, facts = load_assets(data, end, seed)
-        given = dict(data=data, start=start, end=facts['last'], fee=fee, slippage=slippage, gas=gas, impact=impact, delay=delay, capital=capital, randoms=randoms, seed=seed)
+        given = dict(data=Path(data).name if Path(data).is_absolute() else data, start=start, end=facts['last'], fee=fee, slippage=slippage, gas=gas, impact=impact, delay=delay, capital=capital, randoms=randoms, seed=seed)
         usual = dict(start=None, end=None, fee=.001, slippage=.0005, gas=0., impact=0., delay=1, capital=1e5, randoms=100, seed=0)
         told = ' '.join(f'--{k} {shlex.quote(f"{v:g}" if isinstance(v, float) else str(v))}' for k, v in given.items() if usual.get(k, '') != v) + ''.join(f' --weights {shlex.quote(p.name)}' for p in files)
         give_section(bench_backtest(prices, facts, {p.stem: read_weights(p) for p in files}, costs, volumes, capital, start, randoms=randoms, seed=seed, command=f'cortex bench backtest {told}'), out)
@@ -189,8 +189,8 @@ def bench_backtest_command(
 # %% ../nbs/20b_bench.ipynb #d9361070
 @bench_app.command('trials')
 def bench_trials_command(
-    worlds:int=typer.Option(1000, help='Simulated worlds per planted edge.'), years:float=typer.Option(8., help='Length of each.'),
-    families:int=typer.Option(200, help='Worlds for the best of many tries; 0 for none.'), tries:int=typer.Option(20, help='Useless strategies tried in each of them.'),
+    worlds:int=typer.Option(1000, min=1, help='Simulated worlds per planted edge.'), years:float=typer.Option(8., help='Length of each.'),
+    families:int=typer.Option(200, min=0, help='Worlds for the best of many tries; 0 for none.'), tries:int=typer.Option(20, min=1, help='Useless strategies tried in each of them.'),
     seed:int=SEED, quick:bool=QUICK, out:Optional[Path]=OUT,
 ):
     "Measure how often an edge is declared where one was planted, and where there is none."
@@ -207,10 +207,12 @@ def bench_arbitrage_command(
 ):
     "Measure how often planted arbitrage is found, and what routing between pools earns, net of all costs."
     with one_line_errors():
+        import shlex
         from cortex.arbitrage import bench_arbitrage
         from cortex.store import open_market
         market, meta = (None, None) if data == 'simulated' else open_market(data)
-        give_section(bench_arbitrage(market, meta, seed, quick, size), out)
+        told = f'cortex bench arbitrage --data {shlex.quote(Path(data).name)} --size {size:g} --seed {seed}' + ' --quick'*quick
+        give_section(bench_arbitrage(market, meta, seed, quick, size, command=told), out)
 
 # %% ../nbs/20b_bench.ipynb #fa3f4490
 WHO = typer.Option('rules', '--who', help='Who answers: rules, openrouter, deepseek, vllm, an address, a size, or the folder of a model.')
@@ -304,12 +306,12 @@ def bench_judge_command(
         from cortex.synthesis import remote
         from cortex.tasks import Task
         load_keys()
-        rows, x, y = {r['task_id']: r for r in read_log(a)}, read_replies(a), read_replies(b)
-        both = [k for k in x if k in y and 'task' in rows[k]]
+        rows, x, y = {r['task_id']: r for f in (b, a) for r in read_log(f)}, read_replies(a), read_replies(b)
+        both = [k for k in {**x, **y} if 'task' in rows.get(k, {})]   # a reply that is missing loses its pair
         problems = [dict(task=Task.from_json(t if isinstance(t := rows[k]['task'], str) else json.dumps(t)), outcome=None, sigma=None) for k in both]
         teacher = pick_answerer(who, model=model)
         more = dict(budget_usd=budget_usd) if remote(teacher) and budget_usd else {}
-        give_section(bench_judge(problems, [x[k]['text'] for k in both], [y[k]['text'] for k in both], teacher, names=(a.stem, b.stem), review=read_review(list(review), key) if review else None,
+        give_section(bench_judge(problems, [x.get(k, {}).get('text', '') for k in both], [y.get(k, {}).get('text', '') for k in both], teacher, names=(a.stem, b.stem), review=read_review(list(review), key) if review else None,
                                  folder=out/'judge', probe=probe, seed=seed, command=f'cortex bench judge {a.name} {b.name} --who {who}', **more), out)
 
 # %% ../nbs/20b_bench.ipynb #6b4689d1

@@ -366,7 +366,7 @@ def ask(
     target:str=typer.Option('price_usd', help='What is forecast: price_usd or tx_count.'),
     kind:str=typer.Option('market.forecast', help='market.forecast or protocol.ratios.'),
     horizon:int=typer.Option(7, help='Days ahead.'),
-    adapter:str=typer.Option('cortex-1-nano', help="A released adapter, the folder of one, or 'none' for the untrained model."),
+    adapter:str=typer.Option('cortex-1-nano', help="A released adapter, the folder of one, or 'none' for the model as it is, such as an export."),
     size:str=typer.Option('nano', help='The base model: a size, or a folder.'),
     calculator:bool=typer.Option(True, '--calculator/--no-calculator', help='May the calculator write the results of stated sums?'),
 ):
@@ -408,7 +408,7 @@ def export_command(
 @app.command('serve', cls=ListCommand)
 def serve_command(
     data:str=typer.Option('simulated', help="'simulated', a market store, or a directory of files."),
-    size:str=typer.Option('nano', help="The model in this process: a size, or a folder; 'rules' for the rule teacher, without a model."),
+    size:str=typer.Option('nano', help="The model in this process: a size, or a folder; 'rules' for the rule teacher, without a model. With --vllm: whose tokenizer the servers have, or 'none' (no calculator)."),
     adapter:Optional[str]=typer.Option(None, help="A released adapter, the folder of one, or 'none'. Default: the released one where it fits."),
     vllm:List[str]=typer.Option([], metavar='URL', help='A vLLM server that writes instead; several share the work and stand in for each other.'),
     model:Optional[str]=typer.Option(None, help='Name the vLLM servers know the model by. Default: their first.'),
