@@ -102,7 +102,9 @@ def rewrite_links(
 
 # %% ../nbs/19_docs.ipynb #55a17584
 def _boxed(html:str)->str:
-    "Put HTML of an output into a box of its own: it may be wider than the page, and its colours are made for a light ground."
+    "Put HTML of an output into a box of its own: it may be wider than the page, its colours are made for a light ground, and links to parts that it does not show lead nowhere."
+    ids = set(re.findall(r'\sid="([^"]*)"', html))
+    html = re.sub(r'(<a\b[^>]*?)\shref="#([^"]*)"', lambda m: m[0] if m[2] in ids else m[1], html)
     return '<div class="output" data-md-color-scheme="default">\n' + html.strip() + '\n</div>'
 
 def to_markdown(
@@ -279,13 +281,19 @@ def check_sidebar(
             *(f'nbs/{n}: listed twice in _quarto.yml' for n in sorted({n for n in listed if listed.count(n) > 1}))]
 
 # %% ../nbs/19_docs.ipynb #fd2d0d31
+_SOURCE_LINK = """<a href="{{ config.repo_url }}" title="{{ lang.t('source') }}" class="md-source">
+  <div class="md-source__icon md-icon">{% include ".icons/fontawesome/brands/git-alt.svg" %}</div>
+  <div class="md-source__repository">{{ config.repo_name }}</div>
+</a>
+"""
+
 def mkdocs_config(
     root,        # the checkout
     pages:Path,  # folder with the Markdown files
 )->dict:         # the content of mkdocs.yml
     "Make the definition for mkdocs from `_quarto.yml`."
     site = read_site(root)
-    theme = dict(name='material', font=False, language='en',
+    theme = dict(name='material', font=False, language='en', custom_dir=str(Path(pages).parent/'theme'),
                  features=['content.code.copy', 'navigation.tabs', 'navigation.sections', 'navigation.prune', 'navigation.top', 'navigation.footer', 'search.highlight', 'toc.follow'],
                  palette=[dict(media='(prefers-color-scheme: light)', scheme='default', toggle=dict(icon='material/weather-night', name='Switch to dark mode')),
                           dict(media='(prefers-color-scheme: dark)', scheme='slate', toggle=dict(icon='material/weather-sunny', name='Switch to light mode'))])
@@ -310,7 +318,7 @@ def page_link(
     if re.match(r'[a-z]+:', url): return url
     if not path: return anchor(part)
     place = posixpath.normpath(posixpath.join('nbs', here, path))
-    if place.startswith('nbs/diagrams/') and place.endswith('.svg'): return path
+    if place.startswith(('nbs/diagrams/', 'nbs/images/')) and place.endswith('.svg'): return path
     return page_name(path) + anchor(part) if place.startswith('nbs/') and path.endswith('.ipynb') else f'{repo}/{place}'
 
 # %% ../nbs/19_docs.ipynb #55065f04
@@ -415,6 +423,10 @@ def keep_text_types(
     obj, # a function or class; changed in place
 ):       # the same object
     "Replace types written as text by stand-ins that print alike."
+    if inspect.isclass(obj) and issubclass(obj, tuple) and '__init__' not in vars(obj):
+        me, fields = inspect.Parameter('self', inspect.Parameter.POSITIONAL_OR_KEYWORD), inspect.signature(obj).parameters.values()
+        obj.__init__ = lambda self, *a, **k: None
+        obj.__init__.__signature__ = inspect.Signature([me, *fields])
     for f in (obj, getattr(obj, '__init__', None)):
         notes = getattr(f, '__annotations__', None) or {}
         notes.update({k: type(v, (), {'__module__': 'builtins'}) for k, v in notes.items() if isinstance(v, str)})
@@ -552,7 +564,8 @@ def write_pages(
         page = pages/page_name(at)
         atomic_write(page, text)
         for name, data in pictures.items(): atomic_write(page.parent/name, data)
-    if (drawn := Path(root)/'nbs'/'diagrams').is_dir(): shutil.copytree(drawn, pages/'diagrams', dirs_exist_ok=True, ignore=shutil.ignore_patterns('*.ipynb', '.*'))
+    for name in ('diagrams', 'images'):
+        if (drawn := Path(root)/'nbs'/name).is_dir(): shutil.copytree(drawn, pages/name, dirs_exist_ok=True, ignore=shutil.ignore_patterns('*.ipynb', '.*'))
     for name in ('site.css', 'site.js', 'iframe-worker.js'): shutil.copy(Path(cortex.__file__).parent/'data'/name, pages/name)
     return names
 
@@ -627,6 +640,7 @@ def build_docs(
     proc = process_notebooks(root)
     out, work = root/out, root/'_proc'/'_site'
     write_pages(root, proc, work/'pages')
+    atomic_write(work/'theme'/'partials'/'source.html', _SOURCE_LINK)
     atomic_write(work/'mkdocs.yml', yaml.safe_dump(mkdocs_config(root, work/'pages'), sort_keys=False))
     try: _run_step(['-m', 'mkdocs', 'build', '--strict', '-f', str(work/'mkdocs.yml'), '-d', str(work/'html')], root, 'building the site')
     except CortexError as e: raise CortexError('\n'.join(blame_link(x, root) for x in str(e).split(' | '))) from None

@@ -24,7 +24,8 @@ def toy(tmp_path):
     "A project of three notebooks, one with a module."
     write(tmp_path/'nbs'/'index.ipynb', md('# toy\n\n> a toy'), md('See [things](00_thing.ipynb#double) and [more](tutorials/more.ipynb).'))
     write(tmp_path/'nbs'/'00_thing.ipynb', md('# Things\n\n> what they are'), code('#| default_exp thing'), code('#| export\ndef double(\n    x:int, # any\n)->int:\n    "Double a number."\n    return 2*x'),
-          code('double(2)', outputs=[v4.new_output('execute_result', {'text/plain': '4'}, execution_count=1)]), picture('#| fig-alt: one red dot\nplot()'))
+          code('double(2)', outputs=[v4.new_output('execute_result', {'text/plain': '4'}, execution_count=1)]), picture('#| fig-alt: one red dot\nplot()'),
+          code('excerpt()', outputs=[v4.new_output('display_data', {'text/html': '<p id="in"><a href="#in">kept</a> <a href="#s-gone">not shown here</a></p>'})]))
     write(tmp_path/'nbs'/'tutorials'/'more.ipynb', md('# More\n\n> of it'), md('Back to [things](../00_thing.ipynb).'))
     (tmp_path/'settings.ini').write_text('[DEFAULT]\nrepo = toy\nlib_name = toy\nversion = 0.1\nuser = toy\nauthor = toy\nbranch = main\nlib_path = toy\nnbs_path = nbs\nrecursive = True\n'
         'skip_procs = exec_show_docs,clean_magics\nprocs = cortex.docs:ApiCards cortex.docs:ColabBadge cortex.docs:Diagrams cortex.docs:ApiIndex\n')
@@ -40,6 +41,7 @@ def test_a_toy_project_becomes_a_site(toy):
     site = build_docs(root=toy)
     page = (site/'thing.html').read_text()
     assert 'Double a number.' in page and 'alt="one red dot"' in page
+    assert '<a href="#in">kept</a>' in page and '#s-gone' not in page and 'not shown here' in page   # an excerpt of a page links to what it does not show
     assert 'https://colab.research.google.com/github/toy/toy/blob/main/nbs/00_thing.ipynb' in page
     assert 'href="../thing.html"' in (site/'tutorials'/'more.html').read_text()
     assert 'href="thing.html#double"' in (site/'index.html').read_text()

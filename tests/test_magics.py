@@ -7,7 +7,7 @@ pytest.importorskip('IPython', reason='IPython is not installed: it comes with J
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from cortex.artifacts import CortexError
-from cortex.magics import Asker, Marked, answer_cell, read_question, read_shown
+from cortex.magics import Asker, Marked, answer_cell, as_svg, read_question, read_shown
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOWN = dict(tx_count=1_040_000, active_addresses=402_000)
@@ -50,6 +50,7 @@ def test_hostile_text_is_shown_as_text(shell, text):
     ('verify', '5', 'against what?'), ('verify nothing_such', '5', "nothing is called 'nothing_such' here"), ('verify tx_count=many', '5', 'could not convert'),
     ('verify shown shown', '5', 'Give one name'), ('ask --size rules', 'Tell me a story', 'nothing in the question says what is asked'),
     ('ask --size rules', 'the price of bitcoin or ethereum?', 'One chain at a time'), ('ask --colour red', 'the price of near', 'unrecognized arguments'),
+    ('ask --size rules', 'the price in 7 days', 'about which chain?'), ('ask --size rules', 'the price of near in 5 days', '5 days ahead cannot be asked about'), ('verify "', '5', 'No closing quotation'),
     ('ask --horizon soon', 'the price of near', 'invalid int value'), ('ask "', 'the price of near', 'No closing quotation')])
 def test_a_mistake_is_one_line(shell, line, cell, complaint):
     with capture_output() as out: result = shell.run_cell(f'%%{line}\n{cell}')
@@ -71,7 +72,22 @@ def test_questions_in_words(text, said): assert read_question(text) == said
 
 def test_an_unknown_chain_or_target_is_refused_by_name():
     with pytest.raises(CortexError, match='naer'): answer_cell('--size rules --chain naer', 'the price', Asker())
-    with pytest.raises(CortexError, match='prise'): answer_cell('--size rules --target prise', '', Asker())
+    with pytest.raises(CortexError, match='prise'): answer_cell('--size rules --chain near --target prise', '', Asker())
+
+@pytest.mark.parametrize('text', ['', '<script>alert(1)</script> & 5 \x00\x1b', '9'*4000, '\u202e 5 \ud800', 'a\n\n\nb 5', ' '*200])
+def test_a_picture_is_well_formed_and_shows_text_as_text(text):
+    "Whatever is in the reply, the SVG parses, draws no foreign element, and is the same twice."
+    from xml.etree import ElementTree
+    from cortex.verify import verify
+    picture = as_svg(Marked(verify(text, SHOWN), f'<b>asked</b> {text}', text), 30)
+    names = {e.tag.rpartition('}')[2] for e in ElementTree.fromstring(picture).iter()}
+    assert names <= {'svg', 'title', 'style', 'rect', 'path', 'g', 'text', 'tspan'} and picture == as_svg(Marked(verify(text, SHOWN), f'<b>asked</b> {text}', text), 30)
+
+def test_a_picture_says_what_the_verifier_says():
+    from cortex.verify import verify
+    picture = as_svg(Marked(verify(REPLY, SHOWN)))
+    assert picture.count('class="cited"><rect') == 3 and picture.count('class="unsupported"><rect') == 3 and 'no source is named' in picture
+    assert '2 from the data, 1 recomputed, 1 not supported</title>' in picture and 'prefers-color-scheme:dark' in picture
 
 def test_loading_is_light():
     "`import cortex` and `%load_ext cortex` bring neither torch nor pandas."

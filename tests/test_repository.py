@@ -95,7 +95,7 @@ def test_readme_is_made_from_the_index():
     from cortex.docs import make_readme
     assert (ROOT/'README.md').read_text(encoding='utf-8') == make_readme(write=False), 'run make docs'
 
-@pytest.mark.parametrize('name', ['README.md', 'CONTRIBUTING.md'])
+@pytest.mark.parametrize('name', ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md', 'CODE_OF_CONDUCT.md'])
 def test_relative_links_lead_somewhere(name):
     text = re.sub(r'```.*?```', '', (ROOT/name).read_text(encoding='utf-8'), flags=re.S)
     links = [u.split('#')[0] for u in re.findall(r'\]\(([^)\s]+)\)', text) if not re.match(r'[a-z]+:|#', u)]

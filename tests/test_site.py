@@ -42,7 +42,7 @@ def small_project(folder):
           md(f'The steps:\n\n```mermaid\n{FLOW}```'))
     (folder/'settings.ini').write_text('[DEFAULT]\nrepo = toy\nlib_name = toy\nversion = 0.1\nuser = toy\nauthor = toy\nbranch = main\nlib_path = toy\nnbs_path = nbs\n'
         'skip_procs = exec_show_docs,clean_magics\nprocs = cortex.docs:ApiCards cortex.docs:ColabBadge cortex.docs:Diagrams cortex.docs:ApiIndex\n')
-    (folder/'_quarto.yml').write_text('website: {title: toy, description: a toy, site-url: "https://toy.org/toy", repo-url: "https://host.org/toy/toy", repo-branch: main, '
+    (folder/'_quarto.yml').write_text('website: {title: toy, description: a toy, site-url: "https://toy.org/toy", repo-url: "https://github.com/toy/toy", repo-branch: main, '
         'sidebar: {contents: [{section: Start, contents: [index.ipynb]}, {section: Pipeline, contents: [00_thing.ipynb]}]}}')
     subprocess.run([sys.executable, '-c', 'import nbdev; nbdev.nbdev_export.__wrapped__()'], cwd=folder, check=True, env={k: v for k, v in os.environ.items() if k != 'IN_TEST'})
     return build_docs(root=folder)
