@@ -1,4 +1,5 @@
 "Install cortex as settings.ini describes it."
+import re
 from configparser import ConfigParser
 from pathlib import Path
 from setuptools import setup
@@ -12,12 +13,18 @@ suffix = '_requirements'
 extras = {k.removesuffix(suffix): v.split() for k, v in cfg.items() if k.endswith(suffix)}
 readme = here/'README.md'
 package = cfg['lib_path']
+home = f"{cfg['user']}/{cfg['repo']}"
+
+def absolute(text):
+    "Turn links to files of the repository into addresses: the README is also read where those files are not."
+    text = re.sub(r'(!\[[^\]]*\]\()(?![a-z]+:|#)', rf"\1https://raw.githubusercontent.com/{home}/{cfg['branch']}/", text)
+    return re.sub(r'(\]\()(?![a-z]+:|#)', rf"\1https://github.com/{home}/blob/{cfg['branch']}/", text)
 
 setup(
     name=cfg['lib_name'],
     version=cfg['version'],
     description=cfg['description'],
-    long_description=readme.read_text(encoding='utf-8') if readme.exists() else cfg['description'],
+    long_description=absolute(readme.read_text(encoding='utf-8')) if readme.exists() else cfg['description'],
     long_description_content_type='text/markdown',
     author=cfg['author'],
     author_email=cfg['author_email'],
