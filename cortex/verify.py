@@ -876,7 +876,7 @@ class Verification:
 
 # %% ../nbs/06_verify.ipynb #32921ba7
 STYLES = {'cited':'color:#0b6e3b;border-bottom:2px solid #0b6e3b', 'derived':'color:#1d4ed8;border-bottom:2px dashed #1d4ed8',
-          'forecast':'color:#7a5200;border-bottom:2px dotted #b07a00', 'structural':'color:inherit;opacity:.6',
+          'forecast':'color:#7a5200;border-bottom:2px dotted #b07a00', 'structural':'color:inherit;opacity:.75',
           'unsupported':'color:#b00020;border-bottom:2px wavy #b00020;text-decoration:underline wavy #b00020'}
 
 def mark_numbers(

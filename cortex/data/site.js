@@ -5,3 +5,5 @@ const reachable = () => document.querySelectorAll('.output, .md-typeset__scrollw
 });
 addEventListener('load', () => { reachable(); new MutationObserver(reachable).observe(document.body, { childList: true, subtree: true }); });
 addEventListener('resize', reachable);
+// The theme's search is a dialog without a name.
+addEventListener('load', () => document.querySelector('.md-search')?.setAttribute('aria-label', 'Search'));
