@@ -288,6 +288,7 @@ def train_command(
     recipe = choose_recipe(stage, config, size, settings, engine, rollout)
     out = out or f"runs/{stage}-{Path(config).stem if config else recipe.size}"
     if verbose: say(recipe.to_json().strip())
+    start = find_adapter(adapter, recipe.size) if stage == 'grpo' else None
     found = None if rows is None and dry_run else find_rows(rows or 'simulated', stage, valid, recipe.steps*recipe.groups if stage == 'grpo' else 640, recipe.seed)
     devices = 8 if many and dry_run and devices*nodes == 1 else devices
     plan = plan_launch(recipe, found, launcher, devices, nodes, machine, price, model, dry_run) if many or devices*nodes > 1 else plan_recipe(recipe, found, machine, model, price)
@@ -297,7 +298,6 @@ def train_command(
         say(f"start it by\n  {launch_command(launcher, devices, nodes, f'{out}.launch')}")
     plan.check()
     if dry_run: return 0
-    start = find_adapter(adapter, recipe.size) if stage == 'grpo' else None
     if stage == 'grpo': say(f'starting from {start or "a new adapter"}')
     if many: return launch_recipe(recipe, found, out, launcher, devices, nodes, model, start, say)
     for line in result_lines(train_recipe(recipe, found, out, model, start, resume, say, verbose)): say(line)
@@ -348,11 +348,11 @@ def sweep_command(
         out = Path(out or f"runs/sweep-{stage}-{Path(config).stem if config else recipe.size}")
         searched = read_json(Path(space[0]).read_text('utf-8'), space[0]) if len(space) == 1 and Path(space[0]).is_file() else space_from_text(space) if space else default_space(recipe)
         read_space(searched, stage)
+        start = find_adapter(adapter, recipe.size) if stage == 'grpo' else None
         found = find_rows(rows or 'simulated', stage, valid, recipe.steps*recipe.groups if stage == 'grpo' else 640, recipe.seed)
         plan = plan_recipe(recipe, found, model=model).check()
         print(plan, f'{trials} trials of this size, fewer where one is pruned, over', *(f'  {k}: {v}' for k, v in searched.items()), sep='\n', flush=True)
         if dry_run: return
-        start = find_adapter(adapter, recipe.size) if stage == 'grpo' else None
         result = sweep(stage, recipe, found.train, found.valid, searched, trials, out, resume=resume, model=model_for(recipe, model, found, out), adapter=start, say=lambda line: print(line, flush=True))
         show_table(result.table.drop(columns='recipe').round(5))
         print(f"{result}\ntable, pictures and study in {out}; train the winner by cortex {stage} --config {out/'best.json'}")
