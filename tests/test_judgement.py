@@ -1,7 +1,7 @@
 """All benchmarks on one page: what the summary says is what was counted, nothing that is missing is silent, two runs are compared on the same data or not at all, and the page holds up in a browser.
 
 The browser tests need the `playwright` package and a Chromium or Chrome that is installed already. CORTEX_CHROMIUM names the browser if it is not on the PATH, CORTEX_SHOTS a folder for screenshots."""
-import json, os, re, shutil, sys, types
+import json, os, re, sys, types
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from cortex.artifacts import CortexError
@@ -218,18 +218,7 @@ def test_one_file_without_script_or_link():
     assert '<script' not in page and '<img' not in page and not re.search(r'(?:https?:)?//\w', page) and '@import' not in page and page.count('&lt;script') > 12
     assert set(re.findall(r'href="([^"]*)"', page)) <= {f'#{i}' for i in re.findall(r'id="([^"]*)"', page)}
 
-NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome')
 SLOW = [pytest.mark.slow, pytest.mark.skipif(not os.environ.get('CORTEX_SLOW'), reason='slow: set CORTEX_SLOW=1')]
-
-@pytest.fixture(scope='module')
-def browser():
-    api = pytest.importorskip('playwright.sync_api', reason='playwright is not installed: pip install playwright (no browser download is needed)')
-    path = os.environ.get('CORTEX_CHROMIUM') or next(filter(None, map(shutil.which, NAMES)), None)
-    if not path: pytest.skip('no Chromium or Chrome is installed here, or on the PATH: set CORTEX_CHROMIUM to one')
-    with api.sync_playwright() as p:
-        b = p.chromium.launch(executable_path=path, args=['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'])
-        yield b
-        b.close()
 
 @pytest.mark.parametrize('width, scheme, hostile', [(360, 'dark', HOSTILE), pytest.param(1280, 'light', '', marks=SLOW), pytest.param(360, 'light', '', marks=SLOW), pytest.param(1280, 'dark', HOSTILE, marks=SLOW)])
 def test_the_page_in_a_browser(browser, tmp_path, width, scheme, hostile):

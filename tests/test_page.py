@@ -1,24 +1,13 @@
 """The page of the service in a real browser: an answer streaming in, its marks by pointer and by keys, hostile replies, refusals, keys, phones, and what axe says.
 
 It needs the `playwright` package and a Chromium or Chrome that is installed already; nothing is downloaded. CORTEX_CHROMIUM names the browser if it is not on the PATH, CORTEX_SHOTS a folder for screenshots."""
-import json, os, re, shutil, urllib.error, urllib.request
+import json, os, re, urllib.error, urllib.request
 from pathlib import Path
 import pytest
 from cortex.page import PAGE_CSP, check_page, page_files
 from page_server import DATA, FORECAST, REPLY, VALUES, PageServer, history, verdict
 
-NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome')
 STATUSES = ('cited', 'derived', 'forecast', 'structural', 'unsupported')
-
-@pytest.fixture(scope='module')
-def browser():
-    api = pytest.importorskip('playwright.sync_api', reason='playwright is not installed: pip install playwright (no browser download is needed)')
-    path = os.environ.get('CORTEX_CHROMIUM') or next(filter(None, map(shutil.which, NAMES)), None)
-    if not path: pytest.skip('no Chromium or Chrome is installed here, or on the PATH: set CORTEX_CHROMIUM to one')
-    with api.sync_playwright() as p:
-        b = p.chromium.launch(executable_path=path, args=['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'])
-        yield b
-        b.close()
 
 @pytest.fixture(scope='module')
 def server():

@@ -1,13 +1,12 @@
 """The review page in a real browser: keys, saving and reading back, hostile replies, no network, names, contrast, and how it looks.
 
 It needs the `playwright` package and a Chromium or Chrome that is installed already; nothing is downloaded. CORTEX_CHROMIUM names the browser if it is not on the PATH, CORTEX_SHOTS a folder for screenshots."""
-import json, os, random, shutil
+import json, os, random
 from pathlib import Path
 import pytest
 from cortex.artifacts import CortexError
 from cortex.review import key_path, make_review, read_review, review_table
 
-NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome')
 HOSTILE = ['</script><script>window.stolen = 1</script>', '<img src="http://192.0.2.1/x.png" onerror="window.stolen = 2">', '"><svg onload=window.stolen=3>', '\'; window.stolen = 4; //', '<!-- <script>', ']]>\u2028window.stolen = 5',
            '\u202eתשובה\u202c עברית 2.59', 'العربية 12.5%', '${window.stolen = 6}', '\\u003cscript>window.stolen = 7\\u003c/script>', '\x00\x1b[31mred', '\ud800 half a pair', '&lt;b&gt; &amp;', 'W'*3000, 'x '*50_000]
 
@@ -15,16 +14,6 @@ def reply(i, text): return dict(task_id=f'{("market.forecast", "risk.var", "prot
 
 A = [reply(i, f'{t} A{i}' if len(t) < 10_000 else t) for i, t in enumerate(HOSTILE)]
 B = [reply(i, f'<think>1.04M [tx_count] / 402k [active_addresses] = 2.59</think>\n<answer>hold {i}</answer>') for i in range(len(HOSTILE))]
-
-@pytest.fixture(scope='module')
-def browser():
-    api = pytest.importorskip('playwright.sync_api', reason='playwright is not installed: pip install playwright (no browser download is needed)')
-    path = os.environ.get('CORTEX_CHROMIUM') or next(filter(None, map(shutil.which, NAMES)), None)
-    if not path: pytest.skip('no Chromium or Chrome is installed here, or on the PATH: set CORTEX_CHROMIUM to one')
-    with api.sync_playwright() as p:
-        b = p.chromium.launch(executable_path=path, args=['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'])
-        yield b
-        b.close()
 
 @pytest.fixture(scope='module')
 def review(tmp_path_factory): return make_review(A, B, tmp_path_factory.mktemp('review')/'review.html', seed=4, names=('alpha', 'beta'))

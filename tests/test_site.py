@@ -9,21 +9,10 @@ from nbformat import v4
 from cortex.docs import build_docs, check_site, diagram_file, serve_docs
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome')
 SLOW = pytest.mark.skipif(not os.environ.get('CORTEX_SLOW'), reason='slow: set CORTEX_SLOW=1')
 RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']
 FLOW = 'flowchart LR\n  accTitle: Two steps\n  accDescr: Data lead to cases.\n  data --> cases\n'
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="1200" height="90"><rect width="1200" height="90" fill="#ddd"/></svg>\n'
-
-@pytest.fixture(scope='module')
-def browser():
-    api = pytest.importorskip('playwright.sync_api', reason='playwright is not installed: pip install playwright (no browser download is needed)')
-    path = os.environ.get('CORTEX_CHROMIUM') or next(filter(None, map(shutil.which, NAMES)), None)
-    if not path: pytest.skip('no Chromium or Chrome is installed here, or on the PATH: set CORTEX_CHROMIUM to one')
-    with api.sync_playwright() as p:
-        b = p.chromium.launch(executable_path=path, args=['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'])
-        yield b
-        b.close()
 
 def small_project(folder):
     "A page with everything that is hard to fit: a wide table, a wide frame, long code, a long word, a diagram, a verified reply."
